@@ -1,0 +1,1 @@
+"""Measurements. `make bench-ROOM` runs `bench/ROOM.py` and writes `benchmarks/ROOM.json`."""

@@ -1,0 +1,102 @@
+"""What people see: bars with an ETA on stderr, JSON or tables on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from seekloop.system.progress import Task
+
+__all__ = ["Bars", "print_json", "print_table"]
+
+
+class _Bar:
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress = progress
+        self._task = task
+
+    def advance(self, amount: float = 1.0) -> None:
+        """Count `amount` more as done."""
+        self._progress.advance(self._task, amount)
+
+    def note(self, text: str) -> None:
+        """Show a short text beside the bar."""
+        self._progress.update(self._task, note=text)
+
+
+class Bars:
+    """Progress for a terminal: one bar a task with elapsed time and ETA; plain lines where stderr is no terminal."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._progress: Progress | None = None
+        self._depth = 0
+
+    @contextmanager
+    def task(self, name: str, *, total: float | None = None) -> Iterator[Task]:
+        """A bar called `name`."""
+        progress = self._open()
+        task = progress.add_task(name, total=total, note="")
+        try:
+            yield _Bar(progress, task)
+        finally:
+            progress.remove_task(task)
+            self._shut()
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        self._console.print(text, markup=False, highlight=False)
+
+    def _open(self) -> Progress:
+        if self._progress is None:
+            self._progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("eta"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}"),
+                console=self._console,
+                transient=True,
+            )
+            self._progress.start()
+        self._depth += 1
+        return self._progress
+
+    def _shut(self) -> None:
+        self._depth -= 1
+        if self._depth == 0 and self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
+    sys.stdout.write("\n")
+
+
+def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table on stdout."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for index, column in enumerate(head):
+        table.add_column(column, justify="left" if index == 0 else "right")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    Console().print(table)

@@ -1,0 +1,224 @@
+"""The command line: verbs and their flags. Each verb's work is in `app/verbs/`, imported when it is called.
+
+Data goes to stdout (one JSON document with `--json`), everything else to stderr. Exit codes: 0 done, 2 a problem
+that you can fix, 3 a gate said no.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from seekloop import __version__
+from seekloop.loop import catalog
+from seekloop.system import settings
+from seekloop.system.errors import SeekloopError, UsageError
+from seekloop.system.lazy import resolve
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="seekloop",
+    help="data -> tune -> evaluate -> compress -> serve -> learn -> data: one loop, one ledger.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Folder = Annotated[Path, typer.Option("--project", "-p", help="Project folder.", show_default=True)]
+Changes = Annotated[list[str], typer.Option("--set", help="Change one key: method.rank=8. Repeatable.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+HERE = Path()
+
+
+def _verb(target: str, /, **arguments: Any) -> None:
+    """Call the verb `module:function` of `app/verbs/`."""
+    resolve(f"seekloop.app.verbs.{target}")(**arguments)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder of the new project.")],
+    recipe: Annotated[str | None, typer.Option(help="Start from this recipe (default: pick by the dials).")] = None,
+    domain: Annotated[str, typer.Option(help="Dial 1: what the model is for.")] = "my domain",
+    base: Annotated[str, typer.Option(help="Dial 2: the base model.")] = "smollm2-135m",
+    hardware: Annotated[str, typer.Option(help="Dial 3: the machine.")] = "cpu",
+    data: Annotated[list[Path] | None, typer.Option(help="A data file. Repeatable.")] = None,
+) -> None:
+    """Make a project folder with a seekloop.yaml."""
+    _verb(
+        "project:init",
+        folder=folder,
+        recipe=recipe,
+        dials={"domain": domain, "base": base, "hardware": hardware},
+        data=data or [],
+    )
+
+
+@app.command()
+def plan(project: Folder = HERE, changes: Changes = [], as_json: AsJson = False) -> None:  # noqa: B006
+    """Print every step of a run with its settings, memory and time, before anything runs."""
+    _verb("project:plan", folder=project, changes=changes, as_json=as_json)
+
+
+@app.command()
+def run(project: Folder = HERE, changes: Changes = [], as_json: AsJson = False) -> None:  # noqa: B006
+    """Run the loop: the first round, or the next one when traffic has come in. Steps done before are not done again."""
+    _verb("project:run", folder=project, changes=changes, as_json=as_json)
+
+
+@app.command()
+def resume(project: Folder = HERE, as_json: AsJson = False) -> None:
+    """Go on with a run that was stopped: the same as `run`, from the last good training checkpoint."""
+    _verb("project:run", folder=project, changes=[], as_json=as_json)
+
+
+@app.command()
+def status(project: Folder = HERE, as_json: AsJson = False) -> None:
+    """Show what this project has made, what is released, and its history."""
+    _verb("project:status", folder=project, as_json=as_json)
+
+
+@app.command()
+def up(
+    project: Folder = HERE,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
+) -> None:
+    """Serve the promoted release over the OpenAI API, and follow promotions and rollbacks."""
+    _verb("serving:up", folder=project, host=host, port=port)
+
+
+@app.command()
+def chat(
+    text: Annotated[str, typer.Argument(help="What to ask.")],
+    project: Folder = HERE,
+) -> None:
+    """Ask the promoted release one question, without a server."""
+    _verb("serving:chat", folder=project, text=text)
+
+
+@app.command()
+def promote(
+    release: Annotated[str, typer.Argument(help="Release id, or its beginning.")],
+    project: Folder = HERE,
+    reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")] = "by hand",
+) -> None:
+    """Put a release into production."""
+    _verb("serving:promote", folder=project, release=release, reason=reason)
+
+
+@app.command()
+def rollback(
+    project: Folder = HERE, reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")] = "by hand"
+) -> None:
+    """Put the release before the current one back into production."""
+    _verb("serving:rollback", folder=project, reason=reason)
+
+
+@app.command()
+def lineage(
+    identity: Annotated[str, typer.Argument(metavar="ID", help="Answer or artifact id.")],
+    project: Folder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Show every hop from an answer or artifact back to data, spec, code and seed."""
+    _verb("records:lineage", folder=project, identity=identity, as_json=as_json)
+
+
+@app.command()
+def verify(
+    identity: Annotated[str | None, typer.Argument(metavar="[ID]", help="Answer or artifact id; default: all.")] = None,
+    project: Folder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Re-read every linked byte and the ledger's chain; fail at the hop that was changed."""
+    _verb("records:verify", folder=project, identity=identity, as_json=as_json)
+
+
+@app.command()
+def compare(
+    report: Annotated[str, typer.Argument(help="Report id.")],
+    other: Annotated[str, typer.Argument(help="Report id to compare with, on the rows both have.")],
+    project: Folder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two reports, pair by pair."""
+    _verb("records:compare", folder=project, report=report, other=other, as_json=as_json)
+
+
+@app.command()
+def export(
+    identity: Annotated[str, typer.Argument(metavar="ID", help="Artifact id.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
+    project: Folder = HERE,
+) -> None:
+    """Copy an artifact out of the store: a PEFT, transformers or GGUF folder that other tools open."""
+    _verb("records:export", folder=project, identity=identity, out=out)
+
+
+@app.command()
+def doctor(project: Folder = HERE, as_json: AsJson = False) -> None:
+    """Check the machine, the packages, the model cache and, in a project, the ledger."""
+    _verb("records:doctor", folder=project, as_json=as_json)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the demo project; a finished demo there is made anew.")] = Path(
+        "runs/demo"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Walk the whole loop on the shipped bank-support sample and print one receipt."""
+    _verb("demo:demo", out=out, as_json=as_json)
+
+
+def _add_stage(entry: catalog.StageEntry) -> None:
+    def stage(
+        spec: Annotated[Path, typer.Argument(help="YAML file of the stage's spec.")],
+        sources: Annotated[list[str], typer.Option("--from", metavar="ID", help="Input artifact. Repeatable.")] = [],  # noqa: B006
+        changes: Changes = [],  # noqa: B006
+        out: Annotated[Path | None, typer.Option(help="Also copy the result to this new folder.")] = None,
+        project: Folder = HERE,
+        as_json: AsJson = False,
+    ) -> None:
+        _verb(
+            "stages:run",
+            name=entry.name,
+            spec=spec,
+            sources=sources,
+            changes=changes,
+            out=out,
+            folder=project,
+            as_json=as_json,
+        )
+
+    app.command(name=entry.name, help=entry.summary)(stage)
+
+
+for _stage in catalog.stages().values():
+    _add_stage(_stage)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(f"seekloop {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point: a fixable problem is printed as a sentence and a hint, anything else keeps its traceback."""
+    try:
+        for name, value in settings.faults().items():
+            raise UsageError("system.setting_bad", name=name, value=value)
+        app()
+    except SeekloopError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,131 @@
+"""Verbs that read the records: lineage, verify, compare, export, doctor."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import shutil
+import sys
+from pathlib import Path
+
+from seekloop.app.console import print_json, print_table
+from seekloop.artifact import lineage as chain
+from seekloop.artifact.context import RunContext
+from seekloop.artifact.kinds import Report
+from seekloop.artifact.store import Store
+from seekloop.evaluate.compare import compare as compare_reports
+from seekloop.loop.project import FILE, Project
+from seekloop.system import digests, provenance, settings
+from seekloop.system.errors import UsageError
+
+__all__ = ["compare", "copy_out", "doctor", "export", "lineage", "verify"]
+
+
+def lineage(*, folder: Path, identity: str, as_json: bool) -> None:
+    """Print every hop from `identity` back to its causes."""
+    ctx = Project.open(folder).context()
+    trace = chain.trace(identity, store=ctx.store, ledger=ctx.ledger)
+    if as_json:
+        print_json(trace.as_json())
+    else:
+        rows = [(hop.role, digests.short(hop.id), hop.summary) for hop in trace.hops]
+        print_table(f"lineage of {digests.short(identity)}", ("hop", "id", "what"), rows)
+    ctx.ledger.close()
+
+
+def verify(*, folder: Path, identity: str | None, as_json: bool) -> None:
+    """Re-read every byte behind `identity`, or behind everything in the project."""
+    ctx = Project.open(folder).context()
+    wanted = [identity] if identity else [record.id for record in ctx.ledger.artifacts()]
+    hops: set[str] = set()
+    for one in wanted:
+        if one in hops:
+            continue
+        hops.update(hop.id for hop in chain.verify(one, store=ctx.store, ledger=ctx.ledger).hops)
+    events = ctx.ledger.verify()
+    ctx.ledger.close()
+    if as_json:
+        print_json({"verified": True, "hops": sorted(hops), "events": events})
+    else:
+        print(
+            f"verified: {len(hops)} linked records re-read byte by byte, {events} ledger events in one unbroken chain"
+        )
+
+
+def compare(*, folder: Path, report: str, other: str, as_json: bool) -> None:
+    """Print the paired comparisons of two reports."""
+    ctx = Project.open(folder).context()
+    subject, baseline = ctx.store.open(report, Report), ctx.store.open(other, Report)
+    comparisons = compare_reports(subject, baseline, store=ctx.store, seed=ctx.seed)
+    ctx.ledger.close()
+    if as_json:
+        print_json([one.model_dump(mode="json") for one in comparisons])
+        return
+    rows = [
+        (c.figure, f"{c.difference:+.3f}", f"[{c.ci[0]:+.3f}, {c.ci[1]:+.3f}]", f"{c.p_value:.3g}", c.n)
+        for c in comparisons
+    ]
+    title = f"{digests.short(subject.id)} minus {digests.short(baseline.id)}, same rows"
+    print_table(title, ("figure", "difference", "95 % interval", "p", "n"), rows)
+
+
+def export(*, folder: Path, identity: str, out: Path) -> None:
+    """Copy an artifact's files to a new folder."""
+    ctx = Project.open(folder).context()
+    copy_out(identity, out, ctx=ctx)
+    ctx.ledger.close()
+    print(out)
+
+
+def copy_out(identity: str, out: Path, *, ctx: RunContext) -> None:
+    """Copy an artifact's files, manifest and receipt to `out`, whole or not at all.
+
+    Raises:
+        UsageError: `out` exists.
+        ArtifactError: the artifact is missing or damaged.
+    """
+    if out.exists():
+        raise UsageError("loop.folder_exists", path=out)
+    ctx.store.verify(identity)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f".{out.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        shutil.copytree(ctx.store.folder(identity), part)
+        part.rename(out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def doctor(*, folder: Path, as_json: bool) -> None:
+    """Check what a run needs and say what is missing."""
+    checks: list[tuple[str, bool, str]] = []
+    machine = provenance.hardware()
+    checks.append(("python", sys.version_info >= (3, 11), str(machine["python"])))
+    checks.append(("machine", True, f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_mib']} MiB"))
+    for package, extra in (
+        ("torch", "train"),
+        ("transformers", "train"),
+        ("gguf", "compress"),
+        ("xllamacpp", "serve"),
+        ("fastapi", "serve"),
+    ):
+        found = importlib.util.find_spec(package) is not None
+        version = importlib.metadata.version(package) if found else f"missing: pip install 'seekloop[{extra}]'"
+        checks.append((package, found, version))
+    free = shutil.disk_usage(folder).free // 2**20
+    checks.append(("disk", free > 3000, f"{free} MiB free"))
+    cached = Store(settings.home() / "models").list("checkpoint")
+    checks.append(("model cache", True, f"{len(cached)} base models in {settings.home() / 'models'}"))
+    if (folder / FILE).exists():
+        ctx = Project.open(folder).context()
+        checks.append(("ledger", True, f"{ctx.ledger.verify()} events, chain unbroken"))
+        ctx.ledger.close()
+    if as_json:
+        print_json([{"check": name, "ok": ok, "found": found} for name, ok, found in checks])
+    else:
+        print_table(
+            "doctor", ("check", "", "found"), [(name, "ok" if ok else "MISSING", found) for name, ok, found in checks]
+        )
+    if not all(ok for _, ok, _ in checks):
+        sys.exit(2)

@@ -1,0 +1,91 @@
+"""`seekloop STAGE SPEC.yaml --from ID…`: one command for every stage in the catalogue."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from pathlib import Path
+from typing import Any
+
+from seekloop.app.console import Bars, print_json
+from seekloop.app.verbs.records import copy_out
+from seekloop.artifact.context import RunContext
+from seekloop.artifact.kinds import Artifact
+from seekloop.artifact.ledger import Ledger
+from seekloop.artifact.store import Store
+from seekloop.loop import catalog
+from seekloop.loop.project import FILE, Project
+from seekloop.runtime.bases import open_base
+from seekloop.system import settings
+from seekloop.system.errors import UsageError
+
+__all__ = ["run"]
+
+
+def run(
+    *, name: str, spec: Path, sources: list[str], changes: list[str], out: Path | None, folder: Path, as_json: bool
+) -> None:
+    """Run one stage alone on artifacts of the project (or of the folder's own `.seekloop/`)."""
+    entry = catalog.stage(name)
+    parsed = entry.load_spec().load(spec, changes=changes)
+    ctx = _context(folder)
+    artifact = entry.load_run()(parsed, _inputs(entry, sources, ctx), ctx=ctx)
+    if out is not None:
+        copy_out(artifact.id, out, ctx=ctx)
+    if as_json:
+        print_json({"id": artifact.id, **artifact.model_dump(mode="json")})
+    else:
+        print(artifact.id)
+    ctx.ledger.close()
+
+
+def _context(folder: Path) -> RunContext:
+    if (folder / FILE).exists():
+        return Project.open(folder).context(progress=Bars())
+    state = folder / ".seekloop"
+    state.mkdir(parents=True, exist_ok=True)
+    return RunContext(
+        store=Store(state / "store", shared=[Store(settings.home() / "models")]),
+        ledger=Ledger.in_folder(state),
+        root=folder,
+        work=state / "work",
+        progress=Bars(),
+    )
+
+
+def _inputs(entry: catalog.StageEntry, sources: list[str], ctx: RunContext) -> Any:
+    """Match each `--from` to the stage's input of its kind; `ROLE=ID` names the role where two have the same kind."""
+    inputs = entry.load_inputs()
+    hints = typing.get_type_hints(inputs)
+    found: dict[str, Artifact] = {}
+    for source in sources:
+        role, _, identity = source.rpartition("=")
+        artifact = _open(identity, ctx)
+        fits = [name for name, hint in hints.items() if isinstance(artifact, _kinds(hint)) and name not in found]
+        if role:
+            fits = [name for name in fits if name == role]
+        if not fits:
+            raise UsageError("loop.input_not_taken", stage=entry.name, id=source, roles=_roles(hints))
+        found[fits[0]] = artifact
+    required = {field.name for field in dataclasses.fields(inputs) if field.default is dataclasses.MISSING}
+    missing = sorted(required - set(found))
+    if missing:
+        raise UsageError("loop.input_missing", stage=entry.name, role=missing[0], roles=_roles(hints))
+    return inputs(**found)
+
+
+def _open(identity: str, ctx: RunContext) -> Artifact:
+    """An artifact id, or the name of a base model."""
+    kind, _, rest = identity.partition(":")
+    if kind in catalog.KINDS and rest:
+        return ctx.store.load(identity)
+    return open_base(identity, ctx=ctx)
+
+
+def _kinds(hint: Any) -> tuple[type, ...]:
+    parts = typing.get_args(hint) or (hint,)
+    return tuple(part for part in parts if isinstance(part, type) and part is not type(None))
+
+
+def _roles(hints: dict[str, Any]) -> str:
+    return ", ".join(f"{name} ({'/'.join(k.__name__ for k in _kinds(hint))})" for name, hint in hints.items())

@@ -1,0 +1,1 @@
+"""Typed artifacts, the content-addressed store, and the ledger of everything that happened."""

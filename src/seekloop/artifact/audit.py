@@ -1,0 +1,111 @@
+"""Checks a whole ledger: the chain, its anchors, every payload, and every index row; and rebuilds the index."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Any
+
+from sqlalchemy import Column, Connection, Table, delete, func, select
+
+from seekloop.artifact import schema
+from seekloop.artifact.anchors import Anchors
+from seekloop.artifact.chain import GENESIS, Chain, EventRow, read_event
+from seekloop.artifact.journal import Journal, blocks
+from seekloop.artifact.projection import ANSWERED, FEEDBACK, project, rows_of
+from seekloop.artifact.records import Event
+from seekloop.system import digests
+from seekloop.system.errors import LedgerError
+
+__all__ = ["rebuild", "verify"]
+
+_page = 5_000
+
+
+def verify(journal: Journal, anchors: Anchors | None) -> int:
+    """Check everything; returns how many events there are.
+
+    Raises:
+        LedgerError: names the first event, payload or index row that is not as it was written.
+    """
+    heads = {anchor.seq: anchor.mac for anchor in anchors.read()} if anchors else {}
+    with journal.database.read() as connection:
+        count = _Walk(connection, journal.chain, heads=heads).run()
+    if heads and max(heads) > count:
+        raise LedgerError("artifact.chain_cut", seq=count + 1, anchored=max(heads))
+    return count
+
+
+def rebuild(journal: Journal) -> None:
+    """Make every index table anew from the events, and drop payloads that were erased."""
+    with journal.database.write() as connection:
+        for table in reversed(schema.projections):
+            connection.execute(delete(table))
+        after = 0
+        while rows := _page_after(connection, after):
+            project(connection, map(read_event, rows))
+            after = rows[-1][0]
+
+
+class _Walk:
+    """One pass over the chain on one connection; `tally` counts the rows that the events account for."""
+
+    def __init__(self, connection: Connection, chain: Chain, *, heads: dict[int, str]) -> None:
+        self._connection = connection
+        self._chain = chain
+        self._heads = heads
+        self._tally: Counter[Table] = Counter()
+
+    def run(self) -> int:
+        """Check every event, page by page; returns the number of the last."""
+        seq, prev = 0, GENESIS
+        while rows := _page_after(self._connection, seq):
+            events = []
+            for row in self._chain.check(rows, after=seq, prev=prev):
+                if self._heads.get(row[0], row[7]) != row[7]:
+                    raise LedgerError("artifact.chain_broken", seq=row[0])
+                events.append(read_event(row))
+            self._check_index(events)
+            self._check_payloads(events)
+            seq, prev = events[-1].seq, events[-1].mac
+        for table in (*schema.projections, schema.payload):
+            if self._connection.execute(select(func.count()).select_from(table)).scalar_one() != self._tally[table]:
+                raise LedgerError("artifact.stray_rows", table=table.name)
+        return seq
+
+    def _check_index(self, events: list[Event]) -> None:
+        """Every index row of these events is there, as they say, and there is no other."""
+        wanted: dict[Table, set[tuple[Any, ...]]] = defaultdict(set)
+        for event in events:
+            for table, row in rows_of(event):
+                wanted[table].add(tuple(row[column.name] for column in table.columns))
+        for table in schema.projections:
+            between = table.c.seq.between(events[0].seq, events[-1].seq)
+            present = {tuple(row) for row in self._connection.execute(select(table).where(between))}
+            if wrong := wanted[table] ^ present:
+                place = list(table.columns).index(table.c.seq)
+                raise LedgerError("artifact.index_changed", seq=min(row[place] for row in wrong), table=table.name)
+            self._tally[table] += len(present)
+
+    def _check_payloads(self, events: list[Event]) -> None:
+        """Every payload of these events is what was digested, or was erased by an event."""
+        owners = {event.facts["payload"]: event for event in events if event.kind in (ANSWERED, FEEDBACK)}
+        for block in blocks(list(owners)):
+            present = dict(self._select(schema.payload.c.digest, schema.payload.c.body, among=block))
+            erased = dict(self._select(schema.erasure.c.digest, schema.erasure.c.seq, among=block))
+            for digest in block:
+                body = present.get(digest)
+                facts = {"seq": owners[digest].seq, "subject": owners[digest].subject}
+                if body is None and digest not in erased:
+                    raise LedgerError("artifact.payload_missing", **facts)
+                if body is not None and digests.of_bytes(body.encode()) != digest:
+                    raise LedgerError("artifact.payload_changed", **facts)
+            self._tally[schema.payload] += len(present)
+
+    def _select(self, key: Column[str], value: Column[Any], *, among: list[str]) -> list[tuple[str, Any]]:
+        return [(row[0], row[1]) for row in self._connection.execute(select(key, value).where(key.in_(among)))]
+
+
+def _page_after(connection: Connection, after: int) -> list[EventRow]:
+    seq = schema.event.c.seq
+    found = connection.execute(select(schema.event).where(seq > after).order_by(seq).limit(_page))
+    return [tuple(row) for row in found]

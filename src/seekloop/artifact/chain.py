@@ -1,0 +1,83 @@
+"""The keyed hash chain: each event is signed together with the signature of the one before."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from seekloop.artifact.records import Event
+from seekloop.system import digests
+from seekloop.system.errors import LedgerError
+
+__all__ = ["GENESIS", "Chain", "EventRow", "read_event"]
+
+GENESIS = "0" * 64
+"""`prev` of the first event."""
+
+EventRow = tuple[int, str, str, str, str, str, str, str]
+"""A row of `schema.event`: seq, kind, subject, at, actor, facts (canonical JSON), prev, mac."""
+
+
+class Chain:
+    """Signs events and checks them.
+
+    Args:
+        key: the secret of the ledger; whoever holds it can write a chain of their own.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def sign(self, *values: int | str) -> str:
+        """HMAC-SHA256, in hex, of the canonical JSON of `values`."""
+        return hmac.digest(self._key, digests.canonical(values), "sha256").hex()
+
+    def holds(self, mac: str, *values: int | str) -> bool:
+        """Whether `mac` is the signature of `values`."""
+        return hmac.compare_digest(mac.encode(), self.sign(*values).encode())
+
+    def signed(self, event: Event) -> bool:
+        """Whether an event carries the signature of this key."""
+        facts = digests.canonical(event.facts).decode()
+        values = (event.seq, event.kind, event.subject, event.at, event.actor, facts, event.prev)
+        return self.holds(event.mac, *values)
+
+    def link(
+        self, *, seq: int, prev: str, at: str, kind: str, subject: str, actor: str, facts: Mapping[str, Any]
+    ) -> EventRow:
+        """The signed row of a new event.
+
+        Raises:
+            ValueError, TypeError: the facts are not JSON.
+        """
+        text = digests.canonical(facts).decode()
+        mac = self.sign(seq, kind, subject, at, actor, text, prev)
+        return seq, kind, subject, at, actor, text, prev, mac
+
+    def check(self, rows: Iterable[EventRow], *, after: int, prev: str) -> Iterator[EventRow]:
+        """Give back `rows`, each checked against the one before.
+
+        Args:
+            rows: in the order of their numbers.
+            after: number of the event before the first row.
+            prev: its mac.
+
+        Raises:
+            LedgerError: an event is missing, was changed, or does not follow from the one before; its number is named.
+        """
+        for row in rows:
+            after += 1
+            if row[0] != after:
+                raise LedgerError("artifact.chain_gap", seq=after)
+            if row[6] != prev or not self.holds(row[7], *row[:7]):
+                raise LedgerError("artifact.chain_broken", seq=after)
+            prev = row[7]
+            yield row
+
+
+def read_event(row: EventRow) -> Event:
+    """The event in a row of the `event` table."""
+    seq, kind, subject, at, actor, facts, prev, mac = row
+    return Event(seq=seq, kind=kind, subject=subject, at=at, actor=actor, facts=json.loads(facts), prev=prev, mac=mac)

@@ -1,0 +1,199 @@
+"""The ledger's database: SQLite in a file, or PostgreSQL; how it is opened, locked and read."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine, Table, event, insert, text
+from sqlalchemy.exc import DBAPIError, InterfaceError
+
+from seekloop.artifact import schema
+from seekloop.system.errors import LedgerError
+from seekloop.system.lazy import need
+
+__all__ = ["Database", "insert_rows"]
+
+_busy_timeout_s = 30.0
+_advisory_lock = 0x5EE_C100B
+"""Any number that other users of the same PostgreSQL database are unlikely to lock."""
+
+_sqlite_codes = {
+    sqlite3.SQLITE_BUSY: "artifact.ledger_locked",
+    sqlite3.SQLITE_FULL: "system.disk_full",
+    sqlite3.SQLITE_IOERR: "artifact.ledger_unreachable",
+    sqlite3.SQLITE_CANTOPEN: "artifact.ledger_unreachable",
+    sqlite3.SQLITE_READONLY: "artifact.ledger_unreachable",
+    sqlite3.SQLITE_NOTADB: "artifact.ledger_damaged",
+    sqlite3.SQLITE_CORRUPT: "artifact.ledger_damaged",
+}
+_postgres_codes = {
+    "53100": "system.disk_full",
+    "55P03": "artifact.ledger_locked",
+    "08": "artifact.ledger_unreachable",
+    "28": "artifact.ledger_unreachable",
+    "3D000": "artifact.ledger_unreachable",
+    "53": "artifact.ledger_unreachable",
+    "57P": "artifact.ledger_unreachable",
+}
+"""SQLSTATE, or the beginning of one -> code; the first that fits."""
+
+
+class Database:
+    """Read and write transactions over one database, whose schema is at this code's revision.
+
+    Args:
+        url: SQLAlchemy URL: `sqlite:///PATH` or `postgresql://…`.
+
+    Raises:
+        LedgerError: cannot be opened, is locked, or is of a newer revision.
+    """
+
+    def __init__(self, url: str) -> None:
+        parsed = sqlalchemy.make_url(url)
+        self._sqlite = parsed.get_backend_name() == "sqlite"
+        self._shown = parsed.render_as_string(hide_password=True)
+        self._mutex = threading.Lock()
+        if self._sqlite:
+            self._file = Path(parsed.database or "ledger.db")
+            self._engine = _sqlite_engine(self._file)
+        elif parsed.get_backend_name() == "postgresql":
+            need("pg8000", extra="postgres")
+            self._engine = sqlalchemy.create_engine(parsed.set(drivername="postgresql+pg8000"), pool_pre_ping=True)
+        else:
+            raise LedgerError("artifact.ledger_backend", url=self._shown)
+        try:
+            with self._opening():
+                self._bring_up()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._engine.dispose()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection in a transaction that sees one unchanging state.
+
+        Raises:
+            LedgerError: the database cannot be reached, or is locked.
+        """
+        with self._errors(), self._engine.connect() as connection:
+            if not self._sqlite:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection in the only write transaction there is, committed with the block.
+
+        Raises:
+            LedgerError: the database cannot be reached, is full, or stayed locked for 30 s.
+        """
+        with (
+            self._mutex,
+            self._errors(),
+            self._engine.connect() as connection,
+            connection.execution_options(seekloop_write=True).begin(),
+        ):
+            if not self._sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _advisory_lock})
+            yield connection
+
+    def _bring_up(self) -> None:
+        """Bring the schema to the newest revision; nothing is locked where it is there already."""
+        with self.read() as connection:
+            found = _revision(connection)
+        if found != schema.REVISIONS[-1]:
+            with self.write() as connection:
+                _migrate(connection)
+
+    @contextlib.contextmanager
+    def _opening(self) -> Iterator[None]:
+        """Let one process at a time open a SQLite file: SQLite does not wait for its switch to WAL."""
+        if not self._sqlite:
+            yield
+            return
+        with self._file.with_name(f"{self._file.name}.lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn what the database says into a sentence, where the user can do something about it."""
+        try:
+            yield
+        except DBAPIError as error:
+            code = _explain(error)
+            if code is None:
+                raise
+            raise LedgerError(code, url=self._shown, path=self._shown) from error
+
+
+def insert_rows(connection: Connection, table: Table, *, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows in as few round trips as the database allows."""
+    statement: Any = insert(table)
+    if connection.dialect.name != "sqlite":
+        # Asking for something back makes SQLAlchemy send many rows a statement; else its driver sends one.
+        statement = statement.returning(*table.primary_key)
+    connection.execute(statement, list(rows))
+
+
+def _sqlite_engine(file: Path) -> Engine:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    engine = sqlalchemy.create_engine(
+        sqlalchemy.URL.create("sqlite", database=str(file)), connect_args={"timeout": _busy_timeout_s}
+    )
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves: the driver's own is deferred, and loses races
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("seekloop_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _explain(error: DBAPIError) -> str | None:
+    """The code of what went wrong; None for what is a defect of ours."""
+    cause = error.orig
+    if isinstance(cause, sqlite3.DatabaseError):
+        return _sqlite_codes.get(cause.sqlite_errorcode & 0xFF)
+    if error.connection_invalidated or isinstance(error, InterfaceError):
+        return "artifact.ledger_unreachable"
+    told = cause.args[0] if cause is not None and cause.args else None
+    state = str(told.get("C", "")) if isinstance(told, dict) else ""
+    return next((code for start, code in _postgres_codes.items() if state.startswith(start)), None)
+
+
+def _migrate(connection: Connection) -> None:
+    """Bring the schema to the newest revision; Alembic is imported only where there is something to do."""
+    found = _revision(connection)
+    if found == schema.REVISIONS[-1]:
+        return
+    if found is not None and found not in schema.REVISIONS:
+        raise LedgerError("artifact.ledger_newer", revision=found, known=schema.REVISIONS[-1])
+    from seekloop.artifact.migrations.upgrade import upgrade
+
+    upgrade(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not sqlalchemy.inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return found

@@ -1,0 +1,164 @@
+"""One step of a lineage: what it is to the step before, and one line that a person can read."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seekloop.artifact.kinds import Artifact, Checkpoint, Corpus, Dataset, Lesson, Release, Report, Traffic
+from seekloop.artifact.records import Alias, Answer, Event
+from seekloop.system import digests
+from seekloop.system.errors import ArtifactError
+
+__all__ = ["Hop", "alias_hop", "answer_hop", "artifact_hop", "causes", "role_of", "rows_hop", "verdict_hop"]
+
+_shown = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hop:
+    """One thing that an answer or artifact goes back to."""
+
+    role: str
+    """What it was, for example `compressed checkpoint`."""
+    id: str
+    """Artifact id, answer id, file digest, `NAME@VERSION` of an alias, or `event:SEQ`."""
+    kind: str
+    """Artifact kind, or `answer`, `alias`, `event`, `rows`."""
+    summary: str
+    facts: dict[str, Any]
+
+
+def causes(artifact: Artifact) -> list[str]:
+    """Ids of everything that an artifact was made from or names, the ones to follow first at the front."""
+    named = [*artifact.parents.values()]
+    match artifact:
+        case Release():
+            named = [artifact.report, artifact.checkpoint, *named]
+        case Report():
+            named = [artifact.subject, artifact.dataset, *named, *(c.baseline for c in artifact.comparisons)]
+        case Traffic():
+            named += artifact.releases
+        case Lesson() if artifact.corpus:
+            named.append(artifact.corpus)
+    rank = ["checkpoint", "dataset", "corpus"]
+    if not isinstance(artifact, Release):
+        named.sort(key=lambda i: rank.index(k) if (k := i.partition(":")[0]) in rank else len(rank))
+    return list(dict.fromkeys(named))
+
+
+def role_of(artifact: Artifact) -> str:
+    """What an artifact is in a lineage."""
+    match artifact:
+        case Checkpoint(form="gguf"):
+            return "compressed checkpoint"
+        case Checkpoint(form="adapter"):
+            return "adapter"
+        case Checkpoint() if not artifact.parents:
+            return "base"
+        case Checkpoint():
+            return "tuned checkpoint" if artifact.made_by.stage == "tune" else "merged checkpoint"
+        case _:
+            return artifact.id.partition(":")[0]
+
+
+def artifact_hop(artifact: Artifact) -> Hop:
+    """The hop of an artifact, with everything that is needed to make it again."""
+    made = artifact.made_by
+    facts = {
+        "parents": artifact.parents,
+        "stage": made.stage,
+        "spec_digest": made.spec_digest,
+        "code_version": made.code_version,
+        "lock_digest": made.lock_digest,
+        "seed": made.seed,
+        "bytes": artifact.size,
+        "files": {name: entry.digest for name, entry in artifact.files.items()},
+    }
+    origin = f"{made.stage}, spec {_hex(made.spec_digest)}, seed {made.seed}, code {made.code_version}"
+    summary = f"{_what(artifact)}; {origin}"
+    return Hop(role=role_of(artifact), id=artifact.id, kind=artifact.id.partition(":")[0], summary=summary, facts=facts)
+
+
+def rows_hop(path: Path, *, digest: str) -> Hop:
+    """The hop of a file of rows: how many, the first ones, their source files, the answers that some came back from."""
+    ids: list[str] = []
+    files: Counter[str] = Counter()
+    origins: list[str] = []
+    count = 0
+    for row in _json_rows(path):
+        count += 1
+        files[row["file"]] += 1
+        if len(ids) < _shown:
+            ids.append(row["id"])
+        if row["origin"]:
+            origins.append(row["origin"])
+    sources = dict(files.most_common())
+    named = ", ".join(itertools.islice(sources, _shown)) + (" …" if len(sources) > _shown else "")
+    back = f", {len(origins)} back from production" if origins else ""
+    facts = {"rows": count, "first": ids, "sources": sources, "origins": origins}
+    summary = f"{count} {path.stem} rows of {named}{back}; {', '.join(ids)} …"
+    return Hop(role=f"{path.stem} rows", id=digest, kind="rows", summary=summary, facts=facts)
+
+
+def answer_hop(answer: Answer) -> Hop:
+    """The hop of a served answer; its text is not in it."""
+    summary = f"{answer.completion_tokens} tokens for {answer.caller} at {answer.at}, {answer.finish_reason}"
+    facts = {"release": answer.release, "at": answer.at, "caller": answer.caller, "decoding": dict(answer.decoding)}
+    return Hop(role="answer", id=answer.id, kind="answer", summary=summary, facts=facts)
+
+
+def alias_hop(alias: Alias) -> Hop:
+    """The hop of a move that made a name stand for a release."""
+    facts = {"name": alias.name, "version": alias.version, "actor": alias.actor, "reason": alias.reason, "at": alias.at}
+    summary = f"{alias.name} by {alias.actor} at {alias.at}: {alias.reason}"
+    return Hop(role="promotion", id=f"{alias.name}@{alias.version}", kind="alias", summary=summary, facts=facts)
+
+
+def verdict_hop(event: Event) -> Hop:
+    """The hop of a gate's verdict."""
+    said = event.facts.get("decision", event.facts.get("verdict", ""))
+    summary = f"{said} by {event.actor} at {event.at}"
+    return Hop(role="gate verdict", id=f"event:{event.seq}", kind="event", summary=summary, facts=event.facts)
+
+
+def _what(artifact: Artifact) -> str:
+    match artifact:
+        case Corpus():
+            return f"{artifact.rows} rows of {', '.join(artifact.sources)}"
+        case Dataset():
+            kept = ", ".join(f"{count} {split}" for split, count in artifact.splits.items())
+            return f"{artifact.rows} rows in, {kept}, {sum(artifact.dropped.values())} dropped"
+        case Checkpoint():
+            return f"{artifact.family} {artifact.precision}, {artifact.parameters:,} weights"
+        case Report():
+            return f"{artifact.split} split by {artifact.engine}: " + ", ".join(
+                f"{figure.name} {figure.value:.3g} (n={figure.n})" for figure in artifact.figures[:_shown]
+            )
+        case Release():
+            return f"temperature {artifact.decoding.temperature:g}, at most {artifact.decoding.max_tokens} tokens"
+        case Traffic():
+            return f"{artifact.answers} answers, {artifact.feedback} feedback"
+        case Lesson():
+            return f"{artifact.verdict}: {artifact.reason}"
+        case _:
+            return artifact.id
+
+
+def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                row = json.loads(line)
+                yield {"id": row["id"], "file": row["source"]["file"], "origin": row.get("origin")}
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise ArtifactError("artifact.not_a_row", where=f"{path}:{number}") from error
+
+
+def _hex(digest: str) -> str:
+    return digests.short(digest).rpartition(":")[2]

@@ -1,0 +1,265 @@
+"""The ledger: one append-only chain of signed events, and everything that is read from it.
+
+What the chain shows, and what it does not. Every event carries an HMAC-SHA256 over itself and over the mac of the
+event before, under a key that is kept in a file beside the database. Whoever can write to the database but cannot read
+the key cannot edit, delete, reorder or insert an event, change an index table, or swap the text of an answer, without
+`verify` naming the place. Cutting events off the end leaves a shorter chain that is right in itself: it is found as far
+back as the last `anchor`, a signed head in a file of its own; `close` writes one, and copies of that file on other
+machines are what makes it strong. A keyed chain proves nothing against whoever holds the key, which on one machine is
+whoever runs seekloop there: they can write another history and sign it. Against them, keep the anchors where they
+cannot write. Erasing a text is an event; the figures of an erased answer stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import select
+
+from seekloop.artifact import audit, keys, schema
+from seekloop.artifact.anchors import Anchors
+from seekloop.artifact.answers import AnswerLog
+from seekloop.artifact.chain import Chain
+from seekloop.artifact.database import Database
+from seekloop.artifact.journal import Journal, head_of, stamp
+from seekloop.artifact.kinds import Artifact, Receipt
+from seekloop.artifact.projection import RESERVED
+from seekloop.artifact.records import Alias, Answer, ArtifactRecord, Event, Feedback, StepRecord
+from seekloop.artifact.registry import Registry
+from seekloop.system import settings
+from seekloop.system.clock import Clock, SystemClock
+from seekloop.system.errors import LedgerError
+
+__all__ = ["Alias", "Answer", "ArtifactRecord", "Event", "Feedback", "Ledger", "StepRecord"]
+
+
+class Ledger:
+    """Everything that happened, in order, and what follows from it. Safe to share between threads.
+
+    Made by `open` or `in_folder`.
+    """
+
+    def __init__(self, journal: Journal, anchors: Anchors | None) -> None:
+        self._journal = journal
+        self._anchors = anchors
+        self._registry = Registry(journal)
+        self._answers = AnswerLog(journal)
+
+    @classmethod
+    def open(cls, url: str, *, key: bytes, anchors: Path | None = None, clock: Clock | None = None) -> Self:
+        """Open the database at a SQLAlchemy URL, and bring its schema to the newest revision.
+
+        Args:
+            url: `sqlite:///PATH` or `postgresql://…`.
+            key: signs the events; the same one every time.
+            anchors: file of signed heads; None: a cut tail cannot be shown.
+            clock: dates the events.
+
+        Raises:
+            LedgerError: it cannot be opened, is of a newer revision, or was signed with another key.
+        """
+        chain = Chain(key)
+        journal = Journal(Database(url), chain, clock or SystemClock())
+        newest = journal.newest(select(schema.event))
+        if newest is not None and not chain.signed(newest):
+            journal.database.close()
+            raise LedgerError("artifact.key_wrong", seq=newest.seq)
+        return cls(journal, Anchors(anchors, chain) if anchors else None)
+
+    @classmethod
+    def in_folder(cls, folder: Path, *, clock: Clock | None = None) -> Self:
+        """Open a project's ledger: `ledger.db` (or the database of the settings), `ledger.key` and `anchors.jsonl`.
+
+        The key is made where there is no ledger yet.
+
+        Raises:
+            LedgerError: as for `open`, or the key of an existing ledger is gone.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        file, key = folder / "ledger.db", folder / "ledger.key"
+        # The key is made before the database, so a database without a key is not new: it lost its key.
+        if not key.exists() and not file.exists():
+            keys.make_key(key)
+        url = settings.database_url() or f"sqlite:///{file}"
+        return cls.open(url, key=keys.read_key(key), anchors=folder / "anchors.jsonl", clock=clock)
+
+    def close(self) -> None:
+        """Anchor what this object appended, and let go of the database."""
+        if self._anchors is not None and self._journal.appended:
+            self.anchor()
+            self._journal.appended = 0
+        self._journal.database.close()
+
+    # -- events
+
+    def events(self, *, kind: str | None = None, subject: str | None = None, after: int = 0) -> Iterator[Event]:
+        """Events in order, of a kind and about a subject where given, from the one after number `after`."""
+        query = select(schema.event)
+        if kind is not None:
+            query = query.where(schema.event.c.kind == kind)
+        if subject is not None:
+            query = query.where(schema.event.c.subject == subject)
+        return self._journal.events(query, after=after)
+
+    def note(self, kind: str, subject: str, *, facts: Mapping[str, Any], actor: str) -> None:
+        """Append an event of a kind of the caller's own, such as `gate.verdict` about a checkpoint.
+
+        Raises:
+            ValueError: the kind is one that the ledger writes itself, or the facts are not JSON.
+        """
+        if kind in RESERVED:
+            raise ValueError(f"{kind} events are written by the ledger's own methods")
+        self._journal.append(kind, subject, facts=facts, actor=actor)
+
+    def verify(self) -> int:
+        """Check the chain, its anchors, every index row and every payload; returns how many events there are.
+
+        Raises:
+            LedgerError: names the first event whose link, index row or payload is not as it was written.
+        """
+        return audit.verify(self._journal, self._anchors)
+
+    def anchor(self) -> None:
+        """Append the signed head of the chain to the anchors file.
+
+        Raises:
+            ValueError: this ledger was opened without one.
+        """
+        if self._anchors is None:
+            raise ValueError("opened without an anchors file")
+        with self._journal.database.read() as connection:
+            seq, mac = head_of(connection)
+        if seq:
+            self._anchors.append(seq=seq, mac=mac, at=stamp(self._journal.clock.now()))
+
+    def rebuild(self) -> None:
+        """Make the index tables anew from the events."""
+        audit.rebuild(self._journal)
+
+    # -- artifacts, aliases, steps
+
+    def record_artifact(self, artifact: Artifact, receipt: Receipt, *, actor: str) -> None:
+        """Record that an artifact was made, with its receipt; again is nothing new."""
+        self._registry.record_artifact(artifact, receipt, actor=actor)
+
+    def artifacts(self, kind: str | None = None) -> list[ArtifactRecord]:
+        """Recorded artifacts, of a kind where given, oldest first."""
+        return self._registry.artifacts(kind)
+
+    def created(self, identity: str) -> Event | None:
+        """The event that recorded an artifact; it holds the receipt and its digest. None: not recorded."""
+        return self._registry.created(identity)
+
+    def children(self, identity: str) -> list[str]:
+        """Ids of the recorded artifacts that have this one as a parent, oldest first."""
+        return self._registry.children(identity)
+
+    def move_alias(self, name: str, target: str, *, expected_version: int | None, actor: str, reason: str) -> Alias:
+        """Make `name` stand for `target`.
+
+        Args:
+            name: for example `production`.
+            target: id of what it shall stand for.
+            expected_version: the version it must be at (0: it must not exist); None: whatever is there.
+            actor: who moves it.
+            reason: why, for people.
+
+        Raises:
+            LedgerError: it is at another version: somebody else moved it first.
+        """
+        return self._registry.move_alias(name, target, expected_version=expected_version, actor=actor, reason=reason)
+
+    def alias(self, name: str) -> Alias | None:
+        """What a name stands for now; None where it was never given."""
+        return self._registry.alias(name)
+
+    def alias_history(self, name: str) -> list[Alias]:
+        """Every move of a name, oldest first."""
+        return self._registry.alias_history(name=name)
+
+    def promotions(self, target: str) -> list[Alias]:
+        """Every move of any name to `target`, oldest first."""
+        return self._registry.alias_history(target=target)
+
+    def record_step(self, *, run: str, name: str, key: str, outputs: Mapping[str, str], actor: str) -> None:
+        """Record that a step of a run is finished.
+
+        Args:
+            run: id of the run.
+            name: of the step.
+            key: digest of everything that its result depends on.
+            outputs: name -> artifact id.
+            actor: who ran it.
+        """
+        self._registry.record_step(run=run, name=name, key=key, outputs=outputs, actor=actor)
+
+    def find_step(self, key: str) -> dict[str, str] | None:
+        """Outputs of the newest finished step with this key, of any run; None where there is none."""
+        return self._registry.find_step(key)
+
+    def steps(self, run: str) -> list[StepRecord]:
+        """The finished steps of a run, oldest first."""
+        return self._registry.steps(run)
+
+    # -- answers and feedback
+
+    def record_answers(self, answers: Sequence[Answer]) -> None:
+        """Record a batch of answers in one transaction; an id that is there already is not recorded again."""
+        self._answers.record_answers(answers)
+
+    def answer(self, identity: str) -> Answer:
+        """One answer.
+
+        Raises:
+            LedgerError: there is none with this id, or its text was erased.
+        """
+        return self._answers.answer(identity)
+
+    def answered(self, identity: str) -> Event | None:
+        """The event that recorded an answer; it is there even when the text was erased."""
+        return self._answers.recorded(identity)
+
+    def answers(
+        self, *, release: str | None = None, after: str | None = None, limit: int | None = None
+    ) -> list[Answer]:
+        """Answers in the order they were recorded; those whose text was erased are left out.
+
+        Args:
+            release: only this release's.
+            after: only those recorded after the answer with this id, or after this ISO 8601 time.
+            limit: at most so many.
+
+        Raises:
+            LedgerError: `after` is neither.
+        """
+        return self._answers.answers(release=release, after=after, limit=limit)
+
+    def record_feedback(self, feedback: Feedback) -> bool:
+        """Record feedback; False where its id was recorded before, and nothing was written.
+
+        Raises:
+            LedgerError: there is no such answer.
+        """
+        return self._answers.record_feedback(feedback)
+
+    def feedback(self, *, answer: str | None = None, after: str | None = None) -> list[Feedback]:
+        """Feedback in the order it was recorded; what was erased is left out.
+
+        Args:
+            answer: only on this answer.
+            after: only what was recorded after the feedback with this id, or after this ISO 8601 time.
+
+        Raises:
+            LedgerError: `after` is neither.
+        """
+        return self._answers.feedback(answer=answer, after=after)
+
+    def erase(self, identity: str, *, actor: str, reason: str) -> None:
+        """Destroy the texts of an answer and of the feedback on it, or of one feedback. This is an event itself.
+
+        Raises:
+            LedgerError: there is no such answer or feedback.
+        """
+        self._answers.erase(identity, actor=actor, reason=reason)

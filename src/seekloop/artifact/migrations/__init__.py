@@ -1,0 +1,1 @@
+"""Schema revisions of the ledger, run by Alembic from Python."""

@@ -1,0 +1,1 @@
+"""One module a revision; a revision is never edited once it is released."""

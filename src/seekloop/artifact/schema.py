@@ -1,0 +1,130 @@
+"""The ledger's tables.
+
+`event` is the truth and only grows. Every other table but `payload` is an index into it: each row is a function of one
+event, named by `seq`, and is written in that event's transaction. `payload` holds what is too big for an event or may
+have to be erased; the event holds its digest.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text
+
+__all__ = [
+    "REVISIONS",
+    "alias_move",
+    "answer",
+    "artifact",
+    "artifact_parent",
+    "erasure",
+    "event",
+    "feedback",
+    "metadata",
+    "payload",
+    "projections",
+    "step",
+]
+
+REVISIONS = ("0001",)
+"""Every schema revision in order; the last is the one that this code reads and writes."""
+
+metadata = MetaData()
+_Seq = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _seq(*, primary_key: bool = False) -> Column[int]:
+    return Column("seq", _Seq, ForeignKey("event.seq"), primary_key=primary_key, nullable=False)
+
+
+event = Table(
+    "event",
+    metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("prev", Text, nullable=False),
+    Column("mac", Text, nullable=False),
+    Index("event_by_kind", "kind", "seq"),
+    Index("event_by_subject", "subject", "seq"),
+)
+
+artifact = Table(
+    "artifact",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    _seq(),
+    Index("artifact_by_seq", "seq"),
+)
+
+artifact_parent = Table(
+    "artifact_parent",
+    metadata,
+    Column("child", Text, ForeignKey("artifact.id"), primary_key=True),
+    Column("role", Text, primary_key=True),
+    Column("parent", Text, nullable=False),
+    _seq(),
+    Index("artifact_parent_by_parent", "parent"),
+    Index("artifact_parent_by_seq", "seq"),
+)
+
+alias_move = Table(
+    "alias_move",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("target", Text, nullable=False),
+    _seq(),
+    Index("alias_move_by_target", "target"),
+    Index("alias_move_by_seq", "seq"),
+)
+
+step = Table(
+    "step",
+    metadata,
+    _seq(primary_key=True),
+    Column("run", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Index("step_by_run", "run", "seq"),
+    Index("step_by_key", "key", "seq"),
+)
+
+answer = Table(
+    "answer",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("release", Text, nullable=False),
+    _seq(),
+    Index("answer_by_seq", "seq"),
+    Index("answer_by_release", "release", "seq"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("answer", Text, ForeignKey("answer.id"), nullable=False),
+    _seq(),
+    Index("feedback_by_seq", "seq"),
+    Index("feedback_by_answer", "answer", "seq"),
+)
+
+erasure = Table(
+    "erasure",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    _seq(),
+    Index("erasure_by_seq", "seq"),
+)
+
+payload = Table(
+    "payload",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+projections = (artifact, artifact_parent, alias_move, step, answer, feedback, erasure)
+"""The tables that `rebuild` makes anew, parents before children."""

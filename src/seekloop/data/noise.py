@@ -1,0 +1,107 @@
+"""Noise, by rule: each rule looks at what the user wrote, and its name is the reason that a dropped row carries."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from seekloop.artifact.rows import Row
+from seekloop.data.spec import FilterSpec
+from seekloop.data.wording import asked, everything, is_answered
+from seekloop.text.labelled import AnswerForm
+from seekloop.text.normalize import key
+from seekloop.text.segment import language_of, tokens
+
+__all__ = ["noise", "unusable"]
+
+_word_character = re.compile(r"[^\W_]")
+_mask = re.compile(r"\[[A-Z0-9_]+\]")
+_keyboard_rows = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+_row_runs = frozenset(
+    run
+    for row in _keyboard_rows
+    for line in (row, row[::-1])
+    for run in (line[i : i + 4] for i in range(len(line) - 3))
+) - {"wert", "erty", "rewq"}  # these stand in `property`, `liberty`, …
+_consonants = re.compile(r"[bcdfghjklmnpqrstvwxz]{6,}")
+_boilerplate = re.compile(
+    r"(?:sent (?:from|with|via) (?:my )?[\w ]{2,30}|get outlook for \w+|(?:kind|best|warm)?\s*regards"
+    r"|yours (?:truly|sincerely)|sincerely(?: yours)?|cheers|发自我的\s*[\w ]{2,20}|此致\s*敬礼|顺颂商祺)"
+)
+_repeated_from = 60
+_repeated_ratio = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """What a rule looks at."""
+
+    row: Row
+    text: str
+    """The user's turns."""
+    words: str
+    """The same without masks such as `[PHONE]`, which are in no language."""
+    spec: FilterSpec
+
+
+def noise(row: Row, spec: FilterSpec) -> str | None:
+    """The first rule of `spec` that the row breaks; None: it is no noise."""
+    text = asked(row)
+    look = _Look(row=row, text=text, words=_mask.sub("", text), spec=spec)
+    return next((rule for rule in spec.rules if _rules[rule](look)), None)
+
+
+def unusable(row: Row, answer: AnswerForm, *, labels: Collection[str] | None) -> str | None:
+    """Why a row cannot be trained or tested with this form of answer; None: it can.
+
+    Returns:
+        `bad_turns` (it does not begin with the user), `missing_label`, `unknown_label` (not one of `labels`, where
+        these are given) or `missing_answer`.
+    """
+    roles = [message.role for message in row.messages if message.role != "system"]
+    if not roles or roles[0] != "user":
+        return "bad_turns"
+    if answer != "text" and not row.label:
+        return "missing_label"
+    if row.label and labels is not None and row.label not in labels:
+        return "unknown_label"
+    return "missing_answer" if answer != "label" and not is_answered(row) else None
+
+
+def _is_repeated(text: str) -> bool:
+    words = tokens(text)
+    if len(words) > 1 and len(set(words)) == 1:
+        return True
+    folded = key(text).encode()
+    return len(folded) >= _repeated_from and len(zlib.compress(folded, 9)) < _repeated_ratio * len(folded)
+
+
+def _is_mash(text: str) -> bool:
+    """Half of the letters or more stand in words that run along the keyboard, or have six consonants in a row."""
+    words = re.findall("[a-z]+", text.lower())
+    mashed = [w for w in words if _consonants.search(w) or any(w[i : i + 4] in _row_runs for i in range(len(w) - 3))]
+    return bool(mashed) and 2 * sum(map(len, mashed)) >= sum(map(len, words))
+
+
+def _only_boilerplate(text: str) -> bool:
+    lines = [line.strip(" .,!-—–。，！") for line in text.lower().splitlines()]
+    return all(_boilerplate.fullmatch(line) for line in lines if line) and any(lines)
+
+
+_rules: Mapping[str, Callable[[_Look], bool]] = MappingProxyType(
+    {
+        "empty": lambda look: not look.text.strip(),
+        "no_letters": lambda look: not _word_character.search(look.text),
+        "too_short": lambda look: len(_word_character.findall(look.text)) < look.spec.min_chars,
+        "too_long": lambda look: len(everything(look.row)) > look.spec.max_chars,
+        "repeated": lambda look: _is_repeated(look.text),
+        "keyboard_mash": lambda look: _is_mash(look.words),
+        "boilerplate": lambda look: _only_boilerplate(look.text),
+        "other_language": lambda look: (
+            bool(look.spec.languages) and language_of(look.words) not in (*look.spec.languages, "und")
+        ),
+    }
+)

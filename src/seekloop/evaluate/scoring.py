@@ -1,0 +1,127 @@
+"""Scores one answer against its row. Pure, so that every rule can be checked without a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from seekloop.artifact.rows import Message, Row
+from seekloop.metrics import overlap
+from seekloop.model.tool_calls import calls_of
+from seekloop.runtime.generate.backend import FinishReason
+from seekloop.text import labelled, segment
+from seekloop.text.labelled import AnswerForm
+
+__all__ = [
+    "Scored",
+    "language_tokenisation",
+    "read_answers",
+    "score",
+    "whole_answer",
+    "write_answers",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """One line of a report's `answers.jsonl`."""
+
+    row: str
+    """Id of the row that was asked."""
+    label: str | None
+    """The right label; None where answers have none."""
+    got_label: str | None
+    """What stands where the label belongs, whether it is one of the labels or not; None: nothing does."""
+    correct: bool
+    """The label is right; for answers without one: the whole answer is the right one."""
+    expected: str
+    """The whole right answer."""
+    got: str
+    """The whole answer, reasoning aside."""
+    reference_text: str
+    """The free text of the right answer; empty where it holds only a label."""
+    text: str
+    """The free text of the answer."""
+    rougeL: float | None  # noqa: N815  the metric's own spelling
+    """F1 of ROUGE-L of `text`; None where there is nothing to compare with."""
+    finish_reason: FinishReason
+    completion_tokens: int
+    language: str
+    """Of the right answer's free text, or of the question where there is none."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells whether two models were asked the same: a dataset may compose another answer from a row."""
+        return self.row, self.expected
+
+    @property
+    def exact(self) -> bool:
+        """Whether the whole answer is the right one, letter for letter, outer blanks aside."""
+        return self.got == self.expected
+
+
+def score(
+    row: Row, answer: Message, *, form: AnswerForm, finish_reason: FinishReason, completion_tokens: int
+) -> Scored:
+    """Compare `answer` with the last turn of `row`.
+
+    Args:
+        row: ends with the right answer.
+        answer: what the model said.
+        form: what the dataset's answers hold.
+        finish_reason: how generation ended.
+        completion_tokens: length of the answer in tokens.
+    """
+    expected, got = whole_answer(row.messages[-1]), whole_answer(answer)
+    _, reference_text = labelled.split(expected, form)
+    got_label, text = labelled.split(got, form)
+    language = segment.language_of(reference_text or row.messages[-2].content)
+    return Scored(
+        row=row.id,
+        label=None if form == "text" else row.label,
+        got_label=got_label,
+        correct=got == expected if form == "text" else got_label == row.label,
+        expected=expected,
+        got=got,
+        reference_text=reference_text,
+        text=text,
+        rougeL=_rouge(reference_text, text, language=language),
+        finish_reason=finish_reason,
+        completion_tokens=completion_tokens,
+        language=language,
+    )
+
+
+def whole_answer(message: Message) -> str:
+    """An answer as one text: its content, then each tool call on a line, arguments in their usual spacing."""
+    calls = [f"{call.name}({call.arguments})" for call in calls_of(message)]
+    return "\n".join(part for part in (message.content.strip(), *calls) if part)
+
+
+def language_tokenisation(language: str) -> overlap.Tokenisation | None:
+    """The tokenisation that overlap in `language` is counted in; None where we have none for it."""
+    known: dict[str, overlap.Tokenisation] = {"zh": "zh", "en": "en", "und": "en"}
+    return known.get(language)
+
+
+def write_answers(path: Path, answers: Iterable[Scored]) -> None:
+    """Write scored answers as JSONL, in the order given."""
+    with path.open("w", encoding="utf-8") as file:
+        for answer in answers:
+            file.write(json.dumps(dataclasses.asdict(answer), ensure_ascii=False, sort_keys=True) + "\n")
+
+
+def read_answers(path: Path) -> list[Scored]:
+    """The scored answers of a report."""
+    with path.open(encoding="utf-8") as file:
+        return [Scored(**json.loads(line)) for line in file]
+
+
+def _rouge(reference: str, text: str, *, language: str) -> float | None:
+    tokenisation = language_tokenisation(language)
+    if tokenisation is None or not overlap.tokens(reference, tokenisation):
+        return None
+    return round(overlap.rouge_l(reference, text, tokenisation=tokenisation).f1, 10)

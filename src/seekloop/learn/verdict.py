@@ -1,0 +1,54 @@
+"""Wait, retrain or roll back: a pure function of counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from seekloop.learn.spec import LearnSpec
+from seekloop.metrics import significance
+
+__all__ = ["Counts", "decide"]
+
+Decision = Literal["wait", "retrain", "roll_back"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What the verdict depends on."""
+
+    answers: int
+    """Answers of the checkpoint that the report measured."""
+    errors: int
+    """Those of them that somebody showed to be wrong, and that going back could mend: a label that the dataset does
+    not know would be wrong in the release before, too."""
+    corrections: int
+    """Corrected rows to train on."""
+    promised: float | None
+    """Share of right answers in the report; None where nobody asked whether to go back."""
+
+
+def decide(counts: Counts, spec: LearnSpec) -> tuple[Decision, str]:
+    """The verdict, and one English sentence with the counts that led to it.
+
+    Going back is advised where even the lower end of the error share's 95 % interval (Wilson) is above what the report
+    promised plus the margin. Answers that nobody spoke of count as right, so people's habit of writing only when
+    something is wrong never triggers it.
+    """
+    if counts.promised is not None and counts.answers:
+        low = significance.wilson(counts.errors, counts.answers).low
+        borne = 1 - counts.promised + spec.roll_back_margin
+        if low > borne:
+            return "roll_back", (
+                f"roll back: {counts.errors} of {counts.answers} answers were wrong, which is at least {low:.1%} "
+                f"(95 % interval), and the report allows {borne:.1%} (1 - {spec.figure} {counts.promised:.3f} + margin)"
+            )
+    if counts.corrections < spec.min_corrections:
+        return "wait", (
+            f"wait: {counts.corrections} corrected rows of the {spec.min_corrections} that a retraining needs, "
+            f"{counts.errors} of {counts.answers} answers wrong"
+        )
+    return "retrain", (
+        f"retrain: {counts.corrections} corrected rows, at least {spec.min_corrections} are needed, "
+        f"{counts.errors} of {counts.answers} answers wrong"
+    )

@@ -1,0 +1,98 @@
+"""Which release is in production, what it was made of, and how that changes: promote and roll back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from seekloop.artifact.context import RunContext
+from seekloop.artifact.kinds import Checkpoint, Corpus, Dataset, Lesson, Release, Report
+from seekloop.artifact.ledger import Alias
+from seekloop.loop.gates import Verdict
+from seekloop.system import digests
+from seekloop.system.errors import UsageError
+
+__all__ = ["Released", "corpus_of", "note_verdict", "promote", "released", "roll_back"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Released:
+    """A release with what a next round starts from."""
+
+    release: Release
+    report: Report
+    checkpoint: Checkpoint
+    """What is served: a compressed form, or the tuned checkpoint itself."""
+    tuned: Checkpoint
+    """The adapter or full checkpoint that training continues."""
+    dataset: Dataset
+    """Whose test split is frozen, and whose train rows are replayed."""
+
+
+def promote(alias: str, release: Release, *, reason: str, ctx: RunContext) -> Alias:
+    """Point `alias` at `release`; nothing is written where it points there already."""
+    current = ctx.ledger.alias(alias)
+    if current is not None and current.target == release.id:
+        return current
+    version = current.version if current else 0
+    return ctx.ledger.move_alias(alias, release.id, expected_version=version, actor=ctx.actor, reason=reason)
+
+
+def roll_back(alias: str, *, reason: str, ctx: RunContext) -> Alias:
+    """Point `alias` at the release before the current one.
+
+    Going back twice goes back two releases: entries that were themselves rolled back are stepped over.
+
+    Raises:
+        UsageError: there is no earlier release.
+    """
+    stack: list[str] = []
+    history = ctx.ledger.alias_history(alias)
+    for entry in history:
+        if len(stack) > 1 and stack[-2] == entry.target:
+            stack.pop()
+        else:
+            stack.append(entry.target)
+    if len(stack) < 2:
+        raise UsageError("loop.nothing_to_roll_back", alias=alias)
+    return ctx.ledger.move_alias(
+        alias, stack[-2], expected_version=history[-1].version, actor=ctx.actor, reason=f"rollback: {reason}"
+    )
+
+
+def released(alias: str, *, ctx: RunContext) -> Released:
+    """The release that `alias` points at, opened with its parents.
+
+    Raises:
+        UsageError: nothing was promoted yet.
+    """
+    current = ctx.ledger.alias(alias)
+    if current is None:
+        raise UsageError("loop.nothing_released", alias=alias)
+    store = ctx.store
+    release = store.open(current.target, Release)
+    report = store.open(release.report, Report)
+    checkpoint = store.open(release.checkpoint, Checkpoint)
+    tuned = checkpoint
+    while tuned.form == "gguf" or (tuned.form == "full" and "checkpoint" in tuned.parents):
+        tuned = store.open(tuned.parents["checkpoint"], Checkpoint)
+    return Released(
+        release=release,
+        report=report,
+        checkpoint=checkpoint,
+        tuned=tuned,
+        dataset=store.open(report.dataset, Dataset),
+    )
+
+
+def corpus_of(lesson: Lesson, *, ctx: RunContext) -> Corpus:
+    """The corrected rows of a lesson that asks for retraining."""
+    assert lesson.corpus is not None, "a lesson that says retrain carries a corpus"
+    return ctx.store.open(lesson.corpus, Corpus)
+
+
+def note_verdict(verdict: Verdict, candidate: Checkpoint, *, ctx: RunContext) -> None:
+    """Record what the gate said of `candidate`, with the digest of its rules."""
+    facts: dict[str, Any] = verdict.model_dump(mode="json")
+    ctx.ledger.note("gate.verdict", candidate.id, facts=facts, actor=ctx.actor)
+    ctx.progress.say(f"gate: {verdict.decision} for {digests.short(candidate.id)}")

@@ -1,0 +1,94 @@
+"""One step of a run: done once, found again by its key after a crash or in a later run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from seekloop.artifact.context import RunContext
+from seekloop.artifact.kinds import Artifact
+from seekloop.system import digests, provenance
+from seekloop.system.spec import Spec
+
+__all__ = ["Stage", "Steps"]
+
+SpecT = TypeVar("SpecT", bound=Spec)
+InputsT = TypeVar("InputsT")
+OutT = TypeVar("OutT", bound=Artifact)
+SpecT_contra = TypeVar("SpecT_contra", bound=Spec, contravariant=True)
+InputsT_contra = TypeVar("InputsT_contra", contravariant=True)
+OutT_co = TypeVar("OutT_co", bound=Artifact, covariant=True)
+
+
+class Stage(Protocol[SpecT_contra, InputsT_contra, OutT_co]):
+    """Turns artifacts into the next one; owns no state, knows no neighbour."""
+
+    def __call__(self, spec: SpecT_contra, inputs: InputsT_contra, /, *, ctx: RunContext) -> OutT_co:
+        """Make the artifact, commit it, record it."""
+
+
+class Steps:
+    """The steps of one run, each recorded in the ledger with the artifact that it made.
+
+    A step's key is the digest of stage, spec, input ids, seed, code version and lock digest: when all of these are as
+    they were, the recorded artifact is used again, and said so.
+    """
+
+    def __init__(self, ctx: RunContext, run: str) -> None:
+        self.ctx = ctx
+        self.run = run
+        self.seconds: dict[str, float] = {}
+        """Wall seconds of each step, by name; for a step that was found again, those of the time it was done."""
+
+    def do(self, name: str, stage: Stage[SpecT, InputsT, OutT], spec: SpecT, inputs: InputsT) -> OutT:
+        """Run `stage`, or find what it made before."""
+        key = self._key(stage.__module__, spec, _ids(inputs))
+        return self._once(name, key, lambda: stage(spec, inputs, ctx=self.ctx))
+
+    def made(self, name: str, make: Callable[[], OutT]) -> OutT:
+        """Run something that is no stage and finds its own earlier results, and record it."""
+        return self._timed(name, self._key(name, None, {}), make)
+
+    def _once(self, name: str, key: str, make: Callable[[], OutT]) -> OutT:
+        found = self.ctx.ledger.find_step(key)
+        if found is not None and self._is_whole(found["output"]):
+            artifact = self.ctx.store.load(found["output"])
+            self.seconds[name] = self._recorded_seconds(artifact.id)
+            self.ctx.progress.say(f"{name}: done before, {digests.short(artifact.id)}")
+            return artifact  # type: ignore[return-value]
+        return self._timed(name, key, make)
+
+    def _timed(self, name: str, key: str, make: Callable[[], OutT]) -> OutT:
+        started = self.ctx.clock.monotonic()
+        artifact = make()
+        self.seconds[name] = self.ctx.clock.monotonic() - started
+        self.ctx.ledger.record_step(
+            run=self.run, name=name, key=key, outputs={"output": artifact.id}, actor=self.ctx.actor
+        )
+        self.ctx.progress.say(f"{name}: {digests.short(artifact.id)} in {self.seconds[name]:.1f} s")
+        return artifact
+
+    def _key(self, stage: str, spec: Spec | None, inputs: dict[str, str]) -> str:
+        return digests.of_json(
+            {
+                "stage": stage,
+                "spec": spec.digest if spec else None,
+                "inputs": inputs,
+                "seed": self.ctx.seed,
+                "code": provenance.code_version(),
+                "lock": provenance.lock_digest(),
+            }
+        )
+
+    def _is_whole(self, identity: str) -> bool:
+        return identity in {*self.ctx.store.list(identity.partition(":")[0])}
+
+    def _recorded_seconds(self, identity: str) -> float:
+        return self.ctx.store.receipt(identity).wall_s
+
+
+def _ids(inputs: Any) -> dict[str, str]:
+    """Field -> id of the artifacts in an inputs dataclass."""
+    values = {field.name: inputs.__dict__[field.name] for field in dataclasses.fields(inputs)}
+    return {name: value.id for name, value in values.items() if isinstance(value, Artifact)}

@@ -1,0 +1,1 @@
+"""Pure numbers with intervals: classification, overlap, latency, significance. Never touches a model."""

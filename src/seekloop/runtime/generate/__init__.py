@@ -1,0 +1,1 @@
+"""Generation: one small protocol, and a backend a file behind it."""

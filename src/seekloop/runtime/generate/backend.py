@@ -1,0 +1,72 @@
+"""What every generation backend does: prompt ids in, answer ids out. Text is the codec's business, on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+__all__ = ["Backend", "Completion", "FinishReason", "Prompt", "Token"]
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """One request to a backend."""
+
+    ids: tuple[int, ...]
+    """Token ids, special tokens included, exactly as the codec gave them: the backend adds none."""
+    stop_ids: frozenset[int]
+    """Generation ends with the first of these; it is not part of the answer."""
+    max_tokens: int = 256
+    temperature: float = 0.0
+    """0 is greedy."""
+    top_p: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Token:
+    """One generated token, as it comes; the last item of a stream has `finish_reason` set and may carry no id."""
+
+    id: int | None
+    finish_reason: FinishReason | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """A whole answer."""
+
+    ids: tuple[int, ...]
+    """Generated token ids, without the stop id."""
+    finish_reason: FinishReason
+    first_token_s: float
+    """Seconds from when the backend took the prompt up to its first token."""
+    total_s: float
+    """Seconds from when the backend took the prompt up to the end of the answer."""
+
+
+class Backend(Protocol):
+    """Generates with one immutable checkpoint. Use as a context manager, or call `close`."""
+
+    name: str
+    """Backend and version, for reports: `torch 2.13.0`."""
+
+    def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Completion]]:
+        """Answer all prompts, batched as the backend likes; yields (index, completion) as each one ends."""
+
+    def stream(self, prompt: Prompt) -> Generator[Token, None, None]:
+        """Answer one prompt token by token. Closing the generator cancels the rest."""
+
+    def close(self) -> None:
+        """Free the weights and any process."""
+
+    def __enter__(self) -> Self:
+        """The backend itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""

@@ -1,0 +1,107 @@
+"""A key-value cache of slots: each row of a batch grows, ends and is replaced at its own position.
+
+Row i holds its positions 0 to n_i - 1 from the left; there is no padding inside a row, so a row's numbers do not depend
+on its neighbours' lengths. Rows in use are the first ones: a finished row is overwritten with the last.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+__all__ = ["SlotCache"]
+
+
+class _Place:
+    """Where the next forward pass writes, told to all layers at once."""
+
+    def __init__(self) -> None:
+        self.start = 0
+        self.lengths: Tensor | None = None
+        """[rows]: one token a row, each at its own position. None: whole new rows from `start` on."""
+        self.span = 0
+        """Positions that attention looks at."""
+
+
+class _SlotLayer(CacheLayerMixin):
+    """Keys and values of one layer: [slots, heads, positions, width]."""
+
+    is_sliding = False
+
+    def __init__(self, place: _Place, *, slots: int, positions: int) -> None:
+        super().__init__()
+        self._place = place
+        self._slots = slots
+        self._positions = positions
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """Allocate; memory is taken when it is first written to."""
+        self.keys = self._empty_like(key_states)
+        self.values = self._empty_like(value_states)
+        self.is_initialized = True
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Store [rows, heads, new, width], and return all that attention looks at."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        place, rows, new = self._place, key_states.shape[0], key_states.shape[2]
+        if place.lengths is None:
+            self.keys[place.start : place.start + rows, :, :new] = key_states
+            self.values[place.start : place.start + rows, :, :new] = value_states
+            return key_states, value_states
+        every = torch.arange(rows, device=key_states.device)
+        self.keys[every, :, place.lengths] = key_states[:, :, 0]
+        self.values[every, :, place.lengths] = value_states[:, :, 0]
+        return self.keys[:rows, :, : place.span], self.values[:rows, :, : place.span]
+
+    def move(self, source: int, target: int, length: int) -> None:
+        """Copy the first `length` positions of one slot over another."""
+        if self.is_initialized:
+            self.keys[target, :, :length] = self.keys[source, :, :length]
+            self.values[target, :, :length] = self.values[source, :, :length]
+
+    def _empty_like(self, states: Tensor) -> Tensor:
+        return states.new_empty(self._slots, states.shape[1], self._positions, states.shape[3])
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Unused: the masks are ours."""
+        return self._place.span, 0
+
+    def get_seq_length(self) -> int:
+        """Unused: the positions are ours."""
+        return 0
+
+    def get_max_length(self) -> int:
+        """Positions a slot holds."""
+        return self._positions
+
+
+class SlotCache(Cache):
+    """What transformers takes as `past_key_values`.
+
+    Args:
+        layers: decoder layers of the model.
+        slots: rows at the same time.
+        positions: longest row, prompt and answer together.
+    """
+
+    def __init__(self, *, layers: int, slots: int, positions: int) -> None:
+        self._place = _Place()
+        self._layers = [_SlotLayer(self._place, slots=slots, positions=positions) for _ in range(layers)]
+        super().__init__(layers=self._layers)
+
+    def at_new_rows(self, start: int) -> None:
+        """The next pass writes whole new rows, from slot `start` on."""
+        self._place.start, self._place.lengths = start, None
+
+    def at_ends(self, lengths: Tensor) -> None:
+        """The next pass writes one token to the end of each of the first rows; `lengths`: [rows], before it."""
+        self._place.lengths, self._place.span = lengths, int(lengths.max()) + 1
+
+    def move(self, source: int, target: int, length: int) -> None:
+        """Copy a row to another slot."""
+        for layer in self._layers:
+            layer.move(source, target, length)

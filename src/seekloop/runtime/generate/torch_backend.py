@@ -1,0 +1,108 @@
+"""Generation with torch: any architecture that transformers has, fp32, the oracle that faster engines are held to."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+import torch
+from torch import nn
+
+from seekloop.runtime.generate.backend import Completion, Prompt, Token
+from seekloop.runtime.generate.batch import Batch
+from seekloop.runtime.generate.collect import Collector
+from seekloop.runtime.generate.limits import check_fits
+from seekloop.system.clock import Clock, SystemClock
+from seekloop.system.errors import EngineError
+
+__all__ = ["TorchBackend"]
+
+_read_at_once = 4096
+"""Prompt tokens in one forward pass, padding included: bounds the memory of activations."""
+
+
+class TorchBackend:
+    """Batched generation with one model.
+
+    Args:
+        model: a transformers causal language model in eval mode.
+        streams: rows that are answered at the same time.
+        context: tokens of prompt and answer together; at most what the model was made for.
+        clock: measures completions.
+
+    Raises:
+        EngineError: the model has layers that do not attend to everything before them.
+    """
+
+    def __init__(self, model: nn.Module, *, streams: int = 8, context: int = 2048, clock: Clock | None = None) -> None:
+        self.name = f"torch {torch.__version__}"
+        kinds = set(model.config.to_dict().get("layer_types") or ["full_attention"])
+        if kinds != {"full_attention"}:
+            raise EngineError("runtime.attention_unknown", kinds=", ".join(sorted(kinds)))
+        self._model: nn.Module | None = model
+        self._streams = streams
+        self._context = min(context, model.config.max_position_embeddings)
+        self._clock = clock or SystemClock()
+
+    def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Completion]]:
+        """Answer all prompts, the longest first; rows that end make room for the next at once.
+
+        Raises:
+            EngineError: a prompt does not fit; nothing was generated.
+        """
+        for prompt in prompts:
+            check_fits(prompt, context=self._context)
+        waiting = deque(sorted(enumerate(prompts), key=lambda item: -len(item[1].ids)))
+        batch = self._batch(prompts, slots=self._streams)
+        answers: dict[int, Collector] = {}
+        while waiting or answers:
+            while waiting and batch.free:
+                group = _take(waiting, at_most=batch.free)
+                answers |= {index: Collector(self._clock) for index, _ in group}
+                batch.admit(group)
+            for index, token in batch.step():
+                answers[index].add(token)
+                if token.finish_reason is not None:
+                    yield index, answers.pop(index).completion()
+
+    def stream(self, prompt: Prompt) -> Generator[Token, None, None]:
+        """Answer one prompt token by token.
+
+        Raises:
+            EngineError: the prompt does not fit.
+        """
+        check_fits(prompt, context=self._context)
+        batch = self._batch([prompt], slots=1)
+        batch.admit([(0, prompt)])
+        while batch.free == 0:
+            for _, token in batch.step():
+                yield token
+
+    def close(self) -> None:
+        """Let go of the weights."""
+        self._model = None
+
+    def __enter__(self) -> Self:
+        """The backend itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _batch(self, prompts: Sequence[Prompt], *, slots: int) -> Batch:
+        if self._model is None:
+            raise ValueError("the backend is closed")
+        positions = max((len(prompt.ids) + prompt.max_tokens for prompt in prompts), default=1)
+        return Batch(self._model, slots=min(slots, len(prompts) or 1), positions=positions)
+
+
+def _take(waiting: deque[tuple[int, Prompt]], *, at_most: int) -> list[tuple[int, Prompt]]:
+    """The next prompts that are read together: at least one, and no more than memory allows."""
+    longest = len(waiting[0][1].ids)
+    count = max(1, min(at_most, _read_at_once // longest))
+    return [waiting.popleft() for _ in range(min(count, len(waiting)))]

@@ -1,0 +1,54 @@
+"""What a training method is: how it makes a model trainable, and what it leaves behind. One file a method implements it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from seekloop.artifact.kinds import Form
+
+__all__ = ["Method", "freeze", "put_values", "trainable"]
+
+
+class Method(Protocol):
+    """LoRA, full fine-tuning, …"""
+
+    form: Form
+    """Of the checkpoint that it makes."""
+
+    def apply(self, model: nn.Module, *, seed: int) -> None:
+        """Change `model` in place so that exactly the parameters to train require gradients."""
+
+    def shares_prefix(self) -> bool:
+        """Whether equal tokens at the beginning of two rows have equal states while training: false under dropout."""
+
+    def export(self, model: nn.Module, folder: Path) -> int:
+        """Write the trained weights as the checkpoint's files; returns how many weights they hold."""
+
+
+def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that require gradients, by name."""
+    return {name: value for name, value in model.named_parameters() if value.requires_grad}
+
+
+def freeze(model: nn.Module) -> None:
+    """Make no parameter require gradients."""
+    for value in model.parameters():
+        value.requires_grad_(False)
+
+
+def put_values(model: nn.Module, values: dict[str, Tensor]) -> None:
+    """Copy `values` into the trainable parameters of the same names.
+
+    Raises:
+        ValueError: the names are not exactly those.
+    """
+    parameters = trainable(model)
+    if parameters.keys() != values.keys():
+        raise ValueError("the saved parameters are not those that this run trains")
+    with torch.no_grad():
+        for name, value in values.items():
+            parameters[name].copy_(value)

@@ -1,0 +1,65 @@
+"""A transformers model in a folder: `config.json` and one `model.safetensors`, the same bytes for the same weights."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM
+from transformers.utils import logging as transformers_logging
+
+from seekloop.system.errors import ModelError
+
+__all__ = ["open_model", "quiet", "save_model"]
+
+_circumstances = ("transformers_version", "_name_or_path")
+_one_file = "1TB"
+
+
+def save_model(model: torch.nn.Module, folder: Path) -> None:
+    """Write `config.json`, `generation_config.json` and `model.safetensors`.
+
+    What transformers writes into the configs about its own version is left out, so that it is no part of an identity.
+    """
+    with quiet():
+        model.save_pretrained(folder, max_shard_size=_one_file)
+    for name in ("config.json", "generation_config.json"):
+        path = folder / name
+        if path.is_file():
+            value = json.loads(path.read_text("utf-8"))
+            kept = {key: item for key, item in value.items() if key not in _circumstances}
+            path.write_text(json.dumps(kept, indent=2, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
+
+
+def open_model(folder: Path) -> torch.nn.Module:
+    """The causal language model in `folder`, fp32, in eval mode, from local files only and without remote code.
+
+    Raises:
+        ModelError: there is none, or transformers cannot read it.
+    """
+    if not (folder / "config.json").is_file():
+        raise ModelError("train.no_model", folder=folder)
+    with quiet():
+        try:
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+        except (OSError, ValueError, KeyError) as error:
+            problem = str(error).splitlines()[0]
+            raise ModelError("train.model_unreadable", problem=problem, folder=folder) from error
+    return model.eval()
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers' own bars and notices off the terminal: progress is reported through `ctx`."""
+    level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()

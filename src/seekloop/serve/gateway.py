@@ -1,0 +1,146 @@
+"""The gateway: takes requests in, answers them with the serving release, and keeps a row of each."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from seekloop.artifact.ledger import Ledger
+from seekloop.artifact.rows import Message
+from seekloop.artifact.store import Store
+from seekloop.runtime.generate.backend import Prompt
+from seekloop.serve.admission import Admission
+from seekloop.serve.keys import Keyring
+from seekloop.serve.options import GatewayOptions
+from seekloop.serve.pool import Pool
+from seekloop.serve.protocol import ChatRequest
+from seekloop.serve.recorder import Recorder
+from seekloop.serve.reply import Order, Reply
+from seekloop.serve.worker import Opener, Worker
+from seekloop.system.clock import Clock, SystemClock
+from seekloop.system.errors import UsageError
+
+__all__ = ["Gateway"]
+
+
+class Gateway:
+    """One gateway process. Make, `start` and `close` it on the event loop that it serves from.
+
+    Args:
+        store: where releases and checkpoints are.
+        ledger: whose alias is followed, and where answers are recorded.
+        keyring: who may call.
+        opener: starts engines.
+        options: limits and waits.
+        clock: dates and times answers.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        ledger: Ledger,
+        keyring: Keyring,
+        opener: Opener,
+        options: GatewayOptions | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.store = store
+        self.ledger = ledger
+        self.keyring = keyring
+        self.options = options or GatewayOptions()
+        self.clock: Clock = clock or SystemClock()
+        self.pool = Pool(store=store, ledger=ledger, opener=opener, options=self.options)
+        self.recorder = Recorder(ledger, window_s=self.options.commit_window_ms / 1000)
+        self.admission = Admission(
+            streams=self.options.streams, max_queue=self.options.max_queue, timeout_s=self.options.queue_timeout_s
+        )
+        self._replies: set[Reply] = set()
+
+    @property
+    def ready(self) -> bool:
+        """Whether a request would be answered now."""
+        serving = self.pool.serving
+        return serving is not None and serving.alive and not self.admission.closed and not self.recorder.failing
+
+    async def start(self) -> None:
+        """Begin to record, and to follow the alias."""
+        self.recorder.start()
+        self.pool.start()
+
+    async def close(self) -> None:
+        """Refuse new requests, let those in flight finish for `drain_s`, record what there is, stop the engines."""
+        self.admission.close()
+        if await self._still_running(self.options.drain_s):
+            for reply in self._replies:
+                reply.cancel()
+            await self._still_running(5.0)
+        await self.recorder.close()
+        await self.pool.close()
+
+    async def ask(self, request: ChatRequest, *, caller: str) -> Reply:
+        """Accept a request: from here on it ends as a row in the ledger.
+
+        Raises:
+            UsageError: another model than the one served, or a prompt that is too long.
+            EngineError: nothing is served, the queue is full, or the gateway is closing.
+            ModelError: the conversation needs what the model's family does not have.
+        """
+        asked_at = self.clock.monotonic()
+        await self.admission.enter()
+        worker = None
+        try:
+            worker = self.pool.lease()
+            reply = Reply(
+                self._order(request, worker, caller=caller, asked_at=asked_at),
+                worker=worker,
+                recorder=self.recorder,
+                clock=self.clock,
+                on_free=self.admission.leave,
+            )
+        except BaseException:
+            self.admission.leave()
+            if worker is not None:
+                worker.give_back()
+            raise
+        self._replies.add(reply)
+        reply.when_ended(self._replies.discard)
+        return reply
+
+    def _order(self, request: ChatRequest, worker: Worker, *, caller: str, asked_at: float) -> Order:
+        release = worker.release
+        if request.model not in (self.options.alias, release.id):
+            raise UsageError("serve.unknown_model", model=request.model, alias=self.options.alias, release=release.id)
+        sent = messages = [message.as_message() for message in request.messages]
+        if release.system and all(message.role != "system" for message in messages):
+            messages = [Message(role="system", content=release.system), *messages]
+        ids = worker.codec.prompt_ids(messages, tools=request.offered_tools)
+        room = self.options.context - len(ids)
+        if room < 1:
+            raise UsageError("serve.context_overflow", tokens=len(ids), context=self.options.context)
+        decoding = release.decoding
+        temperature = decoding.temperature if request.temperature is None else request.temperature
+        seed = secrets.randbits(31) if request.seed is None and temperature else request.seed or 0
+        return Order(
+            caller=caller,
+            messages=[message.model_dump(mode="json", exclude_defaults=True) for message in sent],
+            prompt=Prompt(
+                ids=ids,
+                stop_ids=worker.codec.stop_ids,
+                max_tokens=min(request.token_limit or decoding.max_tokens, self.options.max_tokens, room),
+                temperature=temperature,
+                top_p=decoding.top_p if request.top_p is None else request.top_p,
+                seed=seed & 0x7FFF_FFFF,
+            ),
+            stops=request.stops,
+            stream=bool(request.stream),
+            asked_at=asked_at,
+        )
+
+    async def _still_running(self, seconds: float) -> bool:
+        """Wait for the replies in flight, at most so long; whether some are left."""
+        waits = [asyncio.ensure_future(reply.ended()) for reply in self._replies]
+        if not waits:
+            return False
+        _, pending = await asyncio.wait(waits, timeout=seconds)
+        return bool(pending)

@@ -1,0 +1,48 @@
+"""The gateway's dials: limits, waits and the engine. None of them changes what a release answers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from seekloop.system.spec import Spec
+
+__all__ = ["GatewayOptions"]
+
+
+class GatewayOptions(Spec):
+    """Limits and waits of one gateway process."""
+
+    alias: str = "production"
+    """Ledger alias whose release is served, now and after every move."""
+    engine: Literal["auto", "torch", "llamacpp", "echo"] = "auto"
+    """Which backend generates."""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads of an engine; None: the engine's choice."""
+    streams: int = Field(default=8, ge=1, le=256)
+    """Answers generated at the same time."""
+    context: int = Field(default=2048, ge=16)
+    """Tokens of prompt and answer together."""
+    max_tokens: int = Field(default=4096, ge=1)
+    """Longest answer, in tokens, whatever a request asks for."""
+    max_queue: int = Field(default=64, ge=0)
+    """Requests that may wait for a stream; one more is refused with 429."""
+    queue_timeout_s: float = Field(default=30.0, gt=0)
+    """Longest wait in the queue; then 429."""
+    max_body_kib: int = Field(default=4096, ge=1)
+    """Largest request body."""
+    keep_previous: bool = True
+    """Keep the engine of the release before warm, so that a rollback needs no loading."""
+    poll_s: float = Field(default=0.2, gt=0)
+    """How often the alias is read."""
+    retry_s: float = Field(default=5.0, gt=0)
+    """Wait before a release that did not start is tried again."""
+    commit_window_ms: float = Field(default=3.0, ge=0)
+    """Answers that end within this window are written in one transaction."""
+    drain_s: float = Field(default=30.0, ge=0)
+    """How long requests in flight may take to finish when the gateway stops."""
+    check_s: float = Field(default=1.0, gt=0)
+    """How often engines are looked at."""
+    probe_s: float = Field(default=10.0, gt=0)
+    """An engine that was silent for this long is asked for a sign of life, and has as long to give it."""

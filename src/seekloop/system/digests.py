@@ -1,0 +1,42 @@
+"""Canonical JSON and tagged sha-256 digests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+__all__ = ["canonical", "of_bytes", "of_file", "of_json", "short"]
+
+
+def canonical(value: Any) -> bytes:
+    """The one byte form of a JSON value: sorted keys, no spaces, UTF-8, no NaN (after RFC 8785).
+
+    Raises:
+        ValueError: `value` holds NaN or an infinity.
+        TypeError: `value` is not JSON.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def of_bytes(data: bytes) -> str:
+    """`sha256:HEX` of `data`."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def of_json(value: Any) -> str:
+    """`sha256:HEX` of the canonical form of `value`."""
+    return of_bytes(canonical(value))
+
+
+def of_file(path: Path) -> str:
+    """`sha256:HEX` of a file's bytes, read in blocks."""
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def short(identity: str) -> str:
+    """A digest or artifact id for people: the tag and its first twelve hex digits."""
+    tag, _, rest = identity.rpartition(":")
+    return f"{tag}:{rest[:12]}"

@@ -1,0 +1,1 @@
+"""Pure text work, Chinese and English: normalise, segment, similarity, personal data."""

@@ -1,0 +1,90 @@
+"""What the tune stage is told: the method, how long, how fast, and what to do with rows that are too long."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from seekloop.artifact.kinds import Checkpoint, Dataset
+from seekloop.system.spec import Spec
+from seekloop.tune.aliases import rename
+
+__all__ = ["FullMethod", "LoraMethod", "MethodSpec", "TuneInputs", "TuneSpec"]
+
+
+class LoraMethod(Spec):
+    """A low-rank adapter on a frozen model (LoRA)."""
+
+    type: Literal["lora"] = "lora"
+    rank: int = Field(default=16, ge=1)
+    """Columns of the low-rank product; an adapter that is trained on keeps its own."""
+    alpha: float | None = Field(default=None, gt=0)
+    """Strength of the adapter; None: twice the rank."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the adapter's inputs dropped while training; 0 is also the fastest."""
+    targets: tuple[str, ...] | None = None
+    """Last part of the names of the layers to adapt; None: all linear layers but the head and the expert router."""
+    scaling: Literal["standard", "rank_stabilised"] = "standard"
+    """`standard`: alpha / rank; `rank_stabilised`: alpha / sqrt(rank)."""
+
+
+class FullMethod(Spec):
+    """Every weight is trained."""
+
+    type: Literal["full"] = "full"
+
+
+MethodSpec = Annotated[LoraMethod | FullMethod, Field(discriminator="type")]
+
+
+class TuneSpec(Spec):
+    """One training run. The keys of Hugging Face, LLaMA-Factory, ms-swift and Axolotl are understood too."""
+
+    method: MethodSpec = LoraMethod()
+    """What is trained."""
+    epochs: int = Field(default=3, ge=1)
+    """Passes over the train rows."""
+    max_steps: int | None = Field(default=None, ge=1)
+    """Stop after so many optimizer steps, whatever `epochs` says."""
+    rows_per_step: int = Field(default=8, ge=1)
+    """Rows that one optimizer step learns from."""
+    tokens_per_batch: int = Field(default=1024, ge=1)
+    """Padded tokens that go through the model at one time: bounds memory, changes no result."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """Peak rate; None: the family's for this method."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """Of the learning rate, after the warm-up."""
+    warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the steps over which the rate rises."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """AdamW's; on matrices only."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients are scaled down to this norm."""
+    max_length: int | None = Field(default=None, ge=8)
+    """Longest row in tokens; None: what the model was made for."""
+    too_long: Literal["refuse", "drop"] = "refuse"
+    """Rows longer than `max_length`: stop and say how many, or leave them out. Nothing is ever cut."""
+    keep: Literal["last", "best"] = "last"
+    """The weights at the end, or those of the epoch with the lowest validation loss."""
+    save_every_steps: int | None = Field(default=None, ge=1)
+    """Write a checkpoint every so many steps; None: by time only."""
+    save_every_s: float = Field(default=60.0, ge=0)
+    """Write a checkpoint at least every so many seconds, to resume from after a crash."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _their_names(cls, value: Any) -> Any:
+        """Take other trainers' keys for ours."""
+        return rename(value) if isinstance(value, Mapping) else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneInputs:
+    """What is trained on what."""
+
+    dataset: Dataset
+    checkpoint: Checkpoint
+    """A base, or an earlier result: an adapter is trained on, with its base."""

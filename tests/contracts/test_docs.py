@@ -1,0 +1,209 @@
+"""What the documents say is so: commands, code, trees, links, and both languages alike."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+
+from seekloop.app.main import app
+from seekloop.loop import catalog
+from seekloop.loop.project import ProjectSpec
+from seekloop.system import settings
+from seekloop.system.errors import UsageError
+from seekloop.system.plain import parse_yaml
+from seekloop.system.spec import override
+from tests.contracts.documents import Block, anchors, blocks, commands, headings, links, pages, tree
+from tests.contracts.source import PACKAGE, REPOSITORY, modules
+
+SHELL = blocks("bash", "console", "sh", "shell")
+VERBS = typer.main.get_command(app).commands
+TARGETS = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text("utf-8"), re.MULTILINE))
+TARGETS |= {f"bench-{path.stem}" for path in (REPOSITORY / "bench").glob("*.py")}
+EXTRAS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+PLAIN = {"cd", "cat", "ls", "cp", "mkdir", "echo", "export", "git", "source", "jq", "head", "tail", "apt-get"}
+
+
+def spec_of(verb: str) -> type:
+    """The spec that a verb's `--set` reaches into."""
+    return catalog.stages()[verb].load_spec() if verb in catalog.stages() else ProjectSpec
+
+
+def check_key(spec: type, change: str) -> None:
+    """An unknown key is a failure; a value that is still missing is not."""
+    try:
+        spec.parse(override({}, [change]))  # type: ignore[attr-defined]
+    except UsageError as error:
+        assert error.code != "system.spec_unknown_key", error.sentence("en")
+
+
+def check_seekloop(verb: str = "--help", *words: str) -> None:
+    """Verb, flags, number of arguments and `--set` keys exist."""
+    if verb.startswith("--"):
+        assert verb in ("--help", "--version")
+        return
+    assert verb in VERBS, f"no verb {verb}"
+    options = {flag: one for one in VERBS[verb].params if one.param_type_name == "option" for flag in one.opts}
+    arguments = [one for one in VERBS[verb].params if one.param_type_name == "argument"]
+    given, rest = 0, list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("-"):
+            given += 1
+            continue
+        assert word in {*options, "--help"}, f"{verb} has no flag {word}"
+        if word != "--help" and not options[word].is_flag:
+            value = rest.pop(0)
+            if word == "--set":
+                check_key(spec_of(verb), value)
+    needed = sum(one.required for one in arguments)
+    assert "--help" in words or needed <= given <= len(arguments), (
+        f"{verb} takes {needed} to {len(arguments)} arguments"
+    )
+
+
+def check_make(*words: str) -> None:
+    """Every target is in the Makefile."""
+    assert {word for word in words if "=" not in word and not word.startswith("-")} <= TARGETS
+
+
+def check_pip(*words: str) -> None:
+    """Extras that a pip line names exist."""
+    for word in words:
+        for extra in re.findall(r"seekloop\[([\w,]+)\]", word):
+            assert set(extra.split(",")) <= set(EXTRAS), f"no extra {extra}"
+
+
+def routes() -> list[str]:
+    """Patterns of the paths that our server answers."""
+    found = []
+    for module in modules():
+        prefix = "".join(re.findall(r'APIRouter\(prefix="([^"]+)"', module.text))
+        for path in re.findall(r'@(?:app|router)\.(?:get|post)\("([^"]+)"', module.text):
+            found.append(prefix + re.sub(r"\{[^}]+\}", "[^/]+", path))
+    return found
+
+
+def check_curl(*words: str) -> None:
+    """A request goes to this machine, to a path that our server has."""
+    urls = [word for word in words if word.startswith("http")]
+    assert urls
+    for url in urls:
+        match = re.match(r"http://(?:127\.0\.0\.1|localhost):\d+(/[\w/.-]*)", url)
+        assert match, f"not on this machine: {url}"
+        assert any(re.fullmatch(route, match[1]) for route in routes()), f"no route {match[1]}"
+
+
+def check_python(*words: str) -> None:
+    """A module or script that is run exists."""
+    name = words[words.index("-m") + 1] if "-m" in words else words[0]
+    candidates = (REPOSITORY / name, REPOSITORY / f"{name.replace('.', '/')}.py")
+    assert name in ("venv", "pip") or any(path.exists() for path in candidates), name
+
+
+CHECKS = {
+    "seekloop": check_seekloop,
+    "make": check_make,
+    "pip": check_pip,
+    "curl": check_curl,
+    "python": check_python,
+    "python3": check_python,
+}
+
+
+@pytest.mark.parametrize("block", SHELL, ids=str)
+def test_every_command_exists_as_it_is_shown(block: Block):
+    for program, *words in commands(block):
+        name = Path(program).name
+        assert name in CHECKS or name in PLAIN, f"{program}: nothing checks this command"
+        if name in CHECKS:
+            CHECKS[name](*words)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A folder a page: its blocks run there one after the other."""
+    found: dict[Path, Path] = {}
+    return lambda page: found.setdefault(page, tmp_path_factory.mktemp(page.stem))
+
+
+@pytest.mark.parametrize("block", [block for block in (*SHELL, *blocks("python")) if block.runs], ids=str)
+def test_a_block_that_says_run_runs(block: Block, folders):
+    home = folders(block.page)
+    bin_folder = Path(sys.executable).parent
+    environment = settings.child_environment(SEEKLOOP_HOME=str(home / "home"), SEEKLOOP_LANG="en")
+    environment["PATH"] = f"{bin_folder}:{environment['PATH']}"
+    shell = [shutil.which("bash") or "bash", "-euo", "pipefail", "-c"]
+    command = [*shell, block.text] if block in SHELL else [sys.executable, "-c", block.text]
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=str)
+def test_python_in_the_documents_compiles_and_imports_what_exists(block: Block):
+    parsed = ast.parse(block.text)
+    imports = [node for node in ast.walk(parsed) if isinstance(node, ast.Import | ast.ImportFrom)]
+    for node in imports:
+        names = [alias.name for alias in node.names]
+        module = node.module if isinstance(node, ast.ImportFrom) else names.pop()
+        found = __import__(str(module), fromlist=names)
+        assert [name for name in names if not hasattr(found, name)] == []
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_yaml_in_the_documents_is_a_spec_that_parses(block: Block):
+    value = parse_yaml(block.text, where=block)
+    named = re.match(r"# (?:.*/)?(\w+)\.yaml", block.text)
+    assert named, "begin the block with '# seekloop.yaml' or '# STAGE.yaml', so that its keys can be checked"
+    if "recipe" not in value:
+        spec_of(named[1]).parse(value)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path):
+    for target in links(page):
+        name, _, fragment = target.partition("#")
+        there = (page.parent / name).resolve() if name else page
+        assert there.exists(), target
+        assert not fragment or fragment in anchors(there), target
+
+
+def test_every_guide_page_is_in_both_languages():
+    guides = {path for path in pages() if path.is_relative_to(REPOSITORY / "docs") or path.name.startswith("README")}
+    guides -= {path for path in guides if path.parent.name in ("recipes", "design", "bench")}
+    english = {path for path in guides if not path.name.endswith(".zh.md")}
+    assert {path.with_name(f"{path.stem}.zh.md") for path in english} == guides - english
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if page.name.endswith(".zh.md")], ids=lambda page: page.name)
+def test_both_languages_have_the_same_sections(page: Path):
+    english = page.with_name(page.name.replace(".zh.md", ".md"))
+    assert [level for level, _ in headings(page)] == [level for level, _ in headings(english)]
+    code = blocks("bash", "console", "python", "yaml")
+    shown = [[block.language for block in code if block.page == one] for one in (page, english)]
+    assert shown[0] == shown[1]
+
+
+def entries() -> set[str]:
+    """What lies at the top of the repository and belongs to it."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(listed, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    names = {line.partition("/")[0] for line in done.stdout.splitlines()}
+    return {name for name in names if not name.startswith(".") and (REPOSITORY / name).exists()}
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_the_annotated_tree_is_the_tree(name: str):
+    drawn = tree(REPOSITORY / name)
+    top = {entry.partition("/")[0] for depth, entry, _ in drawn if depth == 1 and not entry.startswith(".")}
+    rooms = {entry.rstrip("/") for depth, entry, _ in drawn if depth == 2}
+    assert top == entries()
+    assert rooms == {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert all(comment for _, _, comment in drawn)

@@ -1,0 +1,192 @@
+"""A store with releases that say scripted things, and a gateway over it on a real socket."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+from seekloop.artifact.context import RunContext
+from seekloop.artifact.kinds import Checkpoint, Dataset, Figure, Release, Report
+from seekloop.artifact.ledger import Ledger
+from seekloop.artifact.rows import Message, Row, Source, row_id, write_rows
+from seekloop.artifact.store import Store
+from seekloop.model import families
+from seekloop.model.codec import Codec
+from seekloop.model.tokenizers import tiny_tokenizer
+from seekloop.runtime.generate.backend_async import AsyncBackend
+from seekloop.runtime.generate.bridge import Awaited
+from seekloop.runtime.generate.echo import EchoBackend
+from seekloop.serve import stage
+from seekloop.serve.gateway import Gateway
+from seekloop.serve.keys import Keyring
+from seekloop.serve.options import GatewayOptions
+from seekloop.serve.server import in_thread
+from seekloop.serve.spec import ServeInputs, ServeSpec
+from seekloop.system.spec import Spec
+
+KEY = "test-key"
+Script = dict[str, str | Message]
+"""What a model answers, by question."""
+
+
+@dataclasses.dataclass
+class World:
+    """Makes checkpoints, reports and releases; each checkpoint's engine says what its script says."""
+
+    ctx: RunContext
+    codec: Codec
+    scripts: dict[str, dict[tuple[int, ...], tuple[int, ...]]] = dataclasses.field(default_factory=dict)
+    pace_s: float = 0.0
+    opened: list[Awaited] = dataclasses.field(default_factory=list)
+
+    def checkpoint(self, name: str, script: Script | None = None) -> Checkpoint:
+        """A checkpoint that answers each question of its script; anything else with the question's last tokens."""
+        with self.ctx.job("test", Spec()) as job:
+            self.codec.save(job.draft.folder)
+            job.path("model.safetensors").write_bytes(name.encode())
+            facts = {"form": "full", "family": "smollm2", "precision": "f32", "parameters": 1}
+            made = job.commit(Checkpoint(made_by=job.origin, **facts))
+        self.scripts[made.id] = dict(self.lines(q, a) for q, a in (script or {}).items())
+        return made
+
+    def lines(self, question: str, answer: str | Message, *, tools: Any = ()) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Ids of a question's prompt and of its answer, without the stop id."""
+        said = answer if isinstance(answer, Message) else Message(role="assistant", content=answer)
+        prompt = self.codec.prompt_ids([Message(role="user", content=question)], tools=tools)
+        return prompt, self.codec.answer_ids(said)[:-1]
+
+    def dataset(self, *, system: str | None = None) -> Dataset:
+        """One test row, which begins with `system`."""
+        talk = (Message(role="user", content="Hi"), Message(role="assistant", content="Hello"))
+        talk = (Message(role="system", content=system), *talk) if system else talk
+        row = Row(id=row_id([system]), messages=talk, source=Source(file="t.jsonl", line=1))
+        with self.ctx.job("test", Spec()) as job:
+            write_rows(job.path("test.jsonl"), [row])
+            splits = {"train": 0, "validation": 0, "test": 1}
+            return job.commit(Dataset(made_by=job.origin, rows=1, splits=splits, dropped={}))
+
+    def report(self, checkpoint: Checkpoint, *, system: str | None = None) -> Report:
+        """A report about `checkpoint`."""
+        dataset = self.dataset(system=system)
+        with self.ctx.job("test", Spec()) as job:
+            report = Report(
+                parents={"checkpoint": checkpoint.id, "dataset": dataset.id},
+                made_by=job.origin,
+                subject=checkpoint.id,
+                dataset=dataset.id,
+                split="test",
+                engine="echo",
+                figures=(Figure(name="accuracy", value=1.0, n=1),),
+            )
+            return job.commit(report)
+
+    def release(self, name: str, script: Script | None = None, **spec: Any) -> Release:
+        """A measured checkpoint, released."""
+        checkpoint = self.checkpoint(name, script)
+        inputs = ServeInputs(checkpoint=checkpoint, report=self.report(checkpoint))
+        return stage.run(ServeSpec(**spec), inputs, ctx=self.ctx)
+
+    def promote(self, release: Release, *, alias: str = "production") -> int:
+        """Point the alias at it; the move's number."""
+        move = self.ctx.ledger.move_alias(alias, release.id, expected_version=None, actor="test", reason="test")
+        return move.version
+
+    async def open(self, checkpoint: Checkpoint) -> AsyncBackend:
+        """The engine of a checkpoint."""
+        engine = Awaited(EchoBackend(self.scripts[checkpoint.id], pace_s=self.pace_s), streams=16)
+        self.opened.append(engine)
+        return engine
+
+    @contextlib.contextmanager
+    def serving(self, release: Release | None = None, *, opener: Any = None, **options: Any) -> Iterator[Served]:
+        """A gateway on a socket; with `release`, it answers with that one already."""
+        if release is not None:
+            self.promote(release)
+        quick = {"poll_s": 0.01, "check_s": 0.05, "retry_s": 0.05, **options}
+        gateway = Gateway(
+            store=self.ctx.store,
+            ledger=self.ctx.ledger,
+            keyring=Keyring({KEY: "tester"}),
+            opener=opener or self.open,
+            options=GatewayOptions(**quick),
+        )
+        with (
+            in_thread(gateway) as url,
+            httpx2.Client(base_url=url, timeout=30, headers={"Authorization": f"Bearer {KEY}"}) as http,
+            openai.OpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0, timeout=30) as client,
+        ):
+            served = Served(self, gateway, url, http, client)
+            if release is not None:
+                served.wait_for(release)
+            yield served
+
+
+@dataclasses.dataclass
+class Served:
+    """A running gateway and its clients."""
+
+    world: World
+    gateway: Gateway
+    url: str
+    http: httpx2.Client
+    client: openai.OpenAI
+    """The real client, without retries of its own."""
+
+    def ask(self, text: str = "Hi", **fields: Any) -> httpx2.Response:
+        """One question, as bare HTTP."""
+        body = {"model": "production", "messages": [{"role": "user", "content": text}], **fields}
+        return self.http.post("/v1/chat/completions", json=body)
+
+    def wait_for(self, release: Release) -> None:
+        """Wait until `release` is the one that answers."""
+        until(lambda: (self.http.get("/v1/releases").json()["serving"] or {}).get("release") == release.id)
+
+
+def until(done: Any, *, seconds: float = 20.0) -> None:
+    """Wait until `done()`; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.005)
+
+
+@functools.cache
+def codec(family: str) -> Codec:
+    """A family's codec on the tiny vocabulary."""
+    card = families.card(family)
+    return Codec.build(card, tiny_tokenizer(card))
+
+
+@pytest.fixture
+def world(ctx: RunContext) -> World:
+    """An empty store and ledger to serve from, with SmolLM2's codec."""
+    return World(ctx, codec("smollm2"))
+
+
+@pytest.fixture(scope="module")
+def lasting_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One for all tests of a module."""
+    folder = tmp_path_factory.mktemp("world")
+    ledger = Ledger.in_folder(folder)
+    yield World(RunContext(store=Store(folder / "store"), ledger=ledger), codec("smollm2"))
+    ledger.close()
+
+
+@pytest.fixture
+def thinking_world(ctx: RunContext) -> World:
+    """The same with the codec of a family that reasons."""
+    return World(ctx, codec("r1-distill-qwen"))
+
+
+@pytest.fixture
+def toolless_world(ctx: RunContext) -> World:
+    """The same with the codec of a family that knows no tools."""
+    return World(ctx, codec("deepseek-llm"))
