@@ -1,4 +1,4 @@
-"""One suite on both databases: every test that takes `database` runs on SQLite, and on PostgreSQL where there is one."""
+"""One suite on both databases: what takes `database` runs on SQLite, and on PostgreSQL where there is one."""
 
 from __future__ import annotations
 

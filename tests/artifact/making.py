@@ -75,7 +75,9 @@ def one_turn(ctx: RunContext) -> Loop:
     read = made(ctx, corpus(rows=3), {"rows.jsonl": b"{}\n"})
     dataset = make_dataset(ctx, read)
     base = made(ctx, checkpoint("full"), {"model.safetensors": b"base", "codec.json": b"{}"}, stage="base")
-    adapter = made(ctx, checkpoint("adapter", base=base, dataset=dataset), {"adapter_model.safetensors": b"lora"}, stage="tune")
+    adapter = made(
+        ctx, checkpoint("adapter", base=base, dataset=dataset), {"adapter_model.safetensors": b"lora"}, stage="tune"
+    )
     merged = made(ctx, checkpoint("full", checkpoint=adapter), {"model.safetensors": b"merged"}, stage="compress")
     gguf = made(ctx, checkpoint("gguf", checkpoint=merged), {"model.gguf": b"gguf"}, stage="compress")
     report = made(ctx, make_report(gguf, dataset), {"answers.jsonl": b"{}\n"}, stage="evaluate")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -85,11 +87,8 @@ def test_a_ledger_of_every_earlier_revision_is_brought_up(tmp_path):
     for dump in sorted(Path(__file__).parent.glob("ledgers/*.sql")):
         folder = tmp_path / dump.stem
         folder.mkdir()
-        engine = sqlalchemy.create_engine(f"sqlite:///{folder / 'ledger.db'}")
-        with engine.begin() as connection:
-            for statement in dump.read_text("utf-8").split(";\n"):
-                connection.exec_driver_sql(statement)
-        engine.dispose()
+        with contextlib.closing(sqlite3.connect(folder / "ledger.db")) as connection:
+            connection.executescript(dump.read_text("utf-8"))
         (folder / "ledger.key").write_text("6b" * 32)
         ledger = Ledger.in_folder(folder)
         assert ledger.verify() == 7

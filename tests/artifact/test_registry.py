@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.artifact.making import RECEIPT, corpus
 
 from seekloop.system.errors import LedgerError
+from tests.artifact.making import RECEIPT, corpus
 
 
 def test_an_artifact_is_recorded_once(both):

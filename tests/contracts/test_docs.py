@@ -36,15 +36,21 @@ def spec_of(verb: str) -> type:
     return catalog.stages()[verb].load_spec() if verb in catalog.stages() else ProjectSpec
 
 
-def check_key(spec: type, change: str) -> None:
-    """An unknown key is a failure; a value that is still missing is not."""
+def check_key(verb: str, change: str, page: Path) -> None:
+    """A key that `--set` names exists in the spec, or in the file that the page shows for this verb.
+
+    A value that is still missing is no failure.
+    """
+    name = verb if verb in catalog.stages() else "seekloop"
+    shown = [block.text for block in blocks("yaml") if block.page == page and block.text.startswith(f"# {name}.yaml")]
+    value = parse_yaml(shown[0], where=page) if shown else {}
     try:
-        spec.parse(override({}, [change]))  # type: ignore[attr-defined]
+        spec_of(verb).parse(override(value, [change]))  # type: ignore[attr-defined]
     except UsageError as error:
         assert error.code != "system.spec_unknown_key", error.sentence("en")
 
 
-def check_seekloop(verb: str = "--help", *words: str) -> None:
+def check_seekloop(page: Path, verb: str = "--help", *words: str) -> None:
     """Verb, flags, number of arguments and `--set` keys exist."""
     if verb.startswith("--"):
         assert verb in ("--help", "--version")
@@ -62,19 +68,18 @@ def check_seekloop(verb: str = "--help", *words: str) -> None:
         if word != "--help" and not options[word].is_flag:
             value = rest.pop(0)
             if word == "--set":
-                check_key(spec_of(verb), value)
+                check_key(verb, value, page)
     needed = sum(one.required for one in arguments)
-    assert "--help" in words or needed <= given <= len(arguments), (
-        f"{verb} takes {needed} to {len(arguments)} arguments"
-    )
+    fits = needed <= given <= len(arguments)
+    assert fits or "--help" in words, f"{verb} takes {needed} to {len(arguments)} arguments"
 
 
-def check_make(*words: str) -> None:
+def check_make(_page: Path, *words: str) -> None:
     """Every target is in the Makefile."""
     assert {word for word in words if "=" not in word and not word.startswith("-")} <= TARGETS
 
 
-def check_pip(*words: str) -> None:
+def check_pip(_page: Path, *words: str) -> None:
     """Extras that a pip line names exist."""
     for word in words:
         for extra in re.findall(r"seekloop\[([\w,]+)\]", word):
@@ -91,7 +96,7 @@ def routes() -> list[str]:
     return found
 
 
-def check_curl(*words: str) -> None:
+def check_curl(_page: Path, *words: str) -> None:
     """A request goes to this machine, to a path that our server has."""
     urls = [word for word in words if word.startswith("http")]
     assert urls
@@ -101,7 +106,7 @@ def check_curl(*words: str) -> None:
         assert any(re.fullmatch(route, match[1]) for route in routes()), f"no route {match[1]}"
 
 
-def check_python(*words: str) -> None:
+def check_python(_page: Path, *words: str) -> None:
     """A module or script that is run exists."""
     name = words[words.index("-m") + 1] if "-m" in words else words[0]
     candidates = (REPOSITORY / name, REPOSITORY / f"{name.replace('.', '/')}.py")
@@ -124,7 +129,7 @@ def test_every_command_exists_as_it_is_shown(block: Block):
         name = Path(program).name
         assert name in CHECKS or name in PLAIN, f"{program}: nothing checks this command"
         if name in CHECKS:
-            CHECKS[name](*words)
+            CHECKS[name](block.page, *words)
 
 
 @pytest.fixture(scope="module")

@@ -97,7 +97,7 @@ def test_accuracy_is_compared_pair_by_pair():
     after = [answer(i) for i in range(8)] + [answer(8, got="b")]
     one = compared(list(zip(after, before, strict=True)))["accuracy"]
     assert (one.difference, one.n, one.baseline) == (pytest.approx(7 / 9), 9, "report:p")
-    assert one.ci == pytest.approx(significance.paired_share_difference(8, 1, 9), abs=1e-9)
+    assert one.ci == pytest.approx(significance.paired_share_difference(8, 1, n=9), abs=1e-9)
     assert one.p_value == pytest.approx(significance.mcnemar(8, 1))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ from seekloop.system.errors import GateRefused, UsageError
 def evidence(
     value=0.9, ci=(0.85, 0.95), n=60, *, won=0, lost=0, name="accuracy", better="higher", subject="checkpoint:a"
 ):
-    low, high = paired_share_difference(won, lost, n)
+    low, high = paired_share_difference(won, lost, n=n)
     return Evidence(
         report="report:b",
         subject=subject,
@@ -124,6 +125,19 @@ def test_a_wider_margin_never_turns_a_pass_into_less(won, lost, one, other):
     given_ = {"frozen": evidence(won=won, lost=lost)}
     if decide(NonInferior(figure="accuracy", margin=narrow), **given_).decision == "promote":
         assert decide(NonInferior(figure="accuracy", margin=wide), **given_).decision == "promote"
+
+
+@pytest.mark.parametrize(
+    ("rule", "shares"),
+    [
+        (Better(figure="accuracy"), (0.1, 0.1, 0.8)),
+        (NonInferior(figure="accuracy", margin=0.1), (0.05, 0.15, 0.8)),
+    ],
+)
+def test_a_candidate_at_the_limit_is_promoted_in_at_most_five_percent_of_simulations(rule, shares):
+    drawn = np.random.default_rng(5).multinomial(60, shares, size=2000)
+    promoted = [decide(rule, frozen=evidence(won=int(w), lost=int(lo))).decision == "promote" for w, lo, _ in drawn]
+    assert np.mean(promoted) <= 0.05
 
 
 def test_every_outcome_is_a_sentence_in_both_languages():

@@ -35,7 +35,7 @@ def test_the_difference_of_paired_shares_solves_tangos_equation():
     # At both ends |won - lost - n d| = z sqrt(n (2q + d(1 - d))), with q the likeliest share of lost rows under d.
     won, lost, n = 12, 2, 50
     z = 1.959963984540054
-    for d in significance.paired_share_difference(won, lost, n):
+    for d in significance.paired_share_difference(won, lost, n=n):
         shares = np.linspace(1e-7, (1 - d) / 2 - 1e-7, 2_000_001)
         likelihood = won * np.log(shares + d) + lost * np.log(shares) + (n - won - lost) * np.log(1 - 2 * shares - d)
         q = shares[likelihood.argmax()]
@@ -45,15 +45,15 @@ def test_the_difference_of_paired_shares_solves_tangos_equation():
 def test_no_differing_row_still_leaves_an_interval():
     # By hand for won = lost = 0: q = 0 beyond d = 0, so d = z2 / (n + z2).
     z2 = 1.959963984540054**2
-    assert significance.paired_share_difference(0, 0, 20) == pytest.approx((-z2 / (20 + z2), z2 / (20 + z2)))
+    assert significance.paired_share_difference(0, 0, n=20) == pytest.approx((-z2 / (20 + z2), z2 / (20 + z2)))
 
 
 @given(counts)
 def test_the_paired_interval_holds_the_difference_and_mirrors(triple):
     won, lost, n = triple
-    low, high = significance.paired_share_difference(won, lost, n)
+    low, high = significance.paired_share_difference(won, lost, n=n)
     assert -1 <= low < (won - lost) / n < high <= 1
-    assert significance.paired_share_difference(lost, won, n) == pytest.approx((-high, -low), abs=1e-9)
+    assert significance.paired_share_difference(lost, won, n=n) == pytest.approx((-high, -low), abs=1e-9)
 
 
 def test_mcnemar_equals_the_binomial_computed_by_hand():
@@ -74,7 +74,7 @@ def test_bootstrap_covers_the_mean_in_93_to_97_percent_of_simulations():
 def test_tango_covers_the_paired_difference_in_93_to_97_percent_of_simulations():
     rng = np.random.default_rng(12)
     drawn = rng.multinomial(60, [0.10, 0.04, 0.86], size=2000)
-    intervals = [significance.paired_share_difference(int(w), int(lo), 60) for w, lo, _ in drawn]
+    intervals = [significance.paired_share_difference(int(w), int(lo), n=60) for w, lo, _ in drawn]
     assert 0.93 <= np.mean([low <= 0.06 <= high for low, high in intervals]) <= 0.97
 
 

@@ -51,7 +51,7 @@ def assistant(content: str, **more: Any) -> Message:
     return Message(role="assistant", content=content, **more)
 
 
-def call(name: str = "weather", **arguments: Any) -> dict[str, Any]:
+def call(name: str = "weather", /, **arguments: Any) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, "arguments": arguments}}
 
 

@@ -23,6 +23,7 @@ from tests.model.conversations import (
     assistant,
     call,
     codec_of,
+    deepseek,
     row,
     turns,
     user,
@@ -90,6 +91,14 @@ def test_rows_that_quote_control_tokens_are_exact_or_refused_by_name(family, dat
     except DataError as error:
         assert error.code == "model.tag_in_text"
         assert str(error.facts["tag"]) in str(one.messages)
+
+
+@given(messages=turns(HOSTILE, tools=True))
+def test_rows_are_exact_on_deepseek_s_own_tokenizer(messages):
+    codec, _ = deepseek()
+    one = row(*messages, tools=(WEATHER,))
+    if trained(one):
+        check(codec, one)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 import httpx2
@@ -21,6 +22,7 @@ from seekloop.artifact.store import Store
 from seekloop.model import families
 from seekloop.model.codec import Codec
 from seekloop.model.tokenizers import tiny_tokenizer
+from seekloop.runtime.generate.backend import Prompt, Token
 from seekloop.runtime.generate.backend_async import AsyncBackend
 from seekloop.runtime.generate.bridge import Awaited
 from seekloop.runtime.generate.echo import EchoBackend
@@ -28,13 +30,54 @@ from seekloop.serve import stage
 from seekloop.serve.gateway import Gateway
 from seekloop.serve.keys import Keyring
 from seekloop.serve.options import GatewayOptions
-from seekloop.serve.server import in_thread
+from seekloop.serve.server import Running, in_thread
 from seekloop.serve.spec import ServeInputs, ServeSpec
+from seekloop.system.errors import EngineError
 from seekloop.system.spec import Spec
 
-KEY = "test-key"
+KEY, FOREVER = "test-key", 10**9
 Script = dict[str, str | Message]
 """What a model answers, by question."""
+
+
+class Mortal(Awaited):
+    """An echo engine that dies after `lives` tokens or when it is closed, under whoever listens; or hangs."""
+
+    def __init__(self, script: dict[tuple[int, ...], tuple[int, ...]], *, lives: int, pace_s: float) -> None:
+        super().__init__(EchoBackend(script, pace_s=pace_s), streams=16)
+        self.lives = lives
+        self.hangs = False
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Token, None]:
+        async for token in super().stream(prompt):
+            self.lives -= 1
+            if not self.alive():
+                raise EngineError("serve.engine_stopped", release="test")
+            yield token
+
+    async def probe(self) -> None:
+        if self.hangs:
+            await asyncio.Event().wait()
+
+    def alive(self) -> bool:
+        return super().alive() and self.lives > 0
+
+
+@dataclasses.dataclass
+class Nursery:
+    """Starts engines with the lives that it is told, the last number again and again; 0: it does not start."""
+
+    world: World
+    lives: list[int]
+    made: list[Mortal] = dataclasses.field(default_factory=list)
+
+    async def open(self, checkpoint: Checkpoint) -> AsyncBackend:
+        """The engine of a checkpoint."""
+        lives = self.lives.pop(0) if len(self.lives) > 1 else self.lives[0]
+        if not lives:
+            raise EngineError("serve.engine_silent", release="test")
+        self.made.append(Mortal(self.world.scripts[checkpoint.id], lives=lives, pace_s=self.world.pace_s))
+        return self.made[-1]
 
 
 @dataclasses.dataclass
@@ -45,7 +88,7 @@ class World:
     codec: Codec
     scripts: dict[str, dict[tuple[int, ...], tuple[int, ...]]] = dataclasses.field(default_factory=dict)
     pace_s: float = 0.0
-    opened: list[Awaited] = dataclasses.field(default_factory=list)
+    opened: list[Mortal] = dataclasses.field(default_factory=list)
 
     def checkpoint(self, name: str, script: Script | None = None) -> Checkpoint:
         """A checkpoint that answers each question of its script; anything else with the question's last tokens."""
@@ -57,7 +100,9 @@ class World:
         self.scripts[made.id] = dict(self.lines(q, a) for q, a in (script or {}).items())
         return made
 
-    def lines(self, question: str, answer: str | Message, *, tools: Any = ()) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def lines(
+        self, question: str, answer: str | Message, *, tools: Any = ()
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Ids of a question's prompt and of its answer, without the stop id."""
         said = answer if isinstance(answer, Message) else Message(role="assistant", content=answer)
         prompt = self.codec.prompt_ids([Message(role="user", content=question)], tools=tools)
@@ -101,9 +146,13 @@ class World:
 
     async def open(self, checkpoint: Checkpoint) -> AsyncBackend:
         """The engine of a checkpoint."""
-        engine = Awaited(EchoBackend(self.scripts[checkpoint.id], pace_s=self.pace_s), streams=16)
+        engine = Mortal(self.scripts[checkpoint.id], lives=FOREVER, pace_s=self.pace_s)
         self.opened.append(engine)
         return engine
+
+    def nursery(self, *lives: int) -> Nursery:
+        """Starts engines that die after so many tokens, one after the other."""
+        return Nursery(self, list(lives))
 
     @contextlib.contextmanager
     def serving(self, release: Release | None = None, *, opener: Any = None, **options: Any) -> Iterator[Served]:
@@ -119,11 +168,11 @@ class World:
             options=GatewayOptions(**quick),
         )
         with (
-            in_thread(gateway) as url,
-            httpx2.Client(base_url=url, timeout=30, headers={"Authorization": f"Bearer {KEY}"}) as http,
-            openai.OpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0, timeout=30) as client,
+            in_thread(gateway) as running,
+            httpx2.Client(base_url=running.url, timeout=30, headers={"Authorization": f"Bearer {KEY}"}) as http,
+            openai.OpenAI(base_url=f"{running.url}/v1", api_key=KEY, max_retries=0, timeout=30) as client,
         ):
-            served = Served(self, gateway, url, http, client)
+            served = Served(self, gateway, running, http, client)
             if release is not None:
                 served.wait_for(release)
             yield served
@@ -135,10 +184,15 @@ class Served:
 
     world: World
     gateway: Gateway
-    url: str
+    running: Running
     http: httpx2.Client
     client: openai.OpenAI
     """The real client, without retries of its own."""
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self.running.url
 
     def ask(self, text: str = "Hi", **fields: Any) -> httpx2.Response:
         """One question, as bare HTTP."""
@@ -147,15 +201,21 @@ class Served:
 
     def wait_for(self, release: Release) -> None:
         """Wait until `release` is the one that answers."""
-        until(lambda: (self.http.get("/v1/releases").json()["serving"] or {}).get("release") == release.id)
+        _until(lambda: (self.http.get("/v1/releases").json()["serving"] or {}).get("release") == release.id)
 
 
-def until(done: Any, *, seconds: float = 20.0) -> None:
+def _until(done: Any, *, seconds: float = 20.0) -> None:
     """Wait until `done()`; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline, "it never came"
         time.sleep(0.005)
+
+
+@pytest.fixture
+def until() -> Any:
+    """Waits until a condition holds, and fails when it never does."""
+    return _until
 
 
 @functools.cache

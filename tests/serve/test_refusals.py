@@ -46,7 +46,9 @@ BAD = {
 def test_a_wrong_field_is_named(served, name):
     fields, param = BAD[name]
     body = {"model": "production", "messages": HELLO, **fields}
-    refused = served.http.post("/v1/chat/completions", content=json.dumps(body), headers={"Content-Type": "application/json"})
+    refused = served.http.post(
+        "/v1/chat/completions", content=json.dumps(body), headers={"Content-Type": "application/json"}
+    )
     error = refused.json()["error"]
     assert refused.status_code == 400
     assert error["type"] == "invalid_request_error"
@@ -77,7 +79,10 @@ def test_a_prompt_that_is_too_long_is_refused_with_its_length(served):
 
 def test_tools_are_refused_by_a_family_that_has_none(toolless_world):
     tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
-    with toolless_world.serving(toolless_world.release("a")) as served, pytest.raises(openai.BadRequestError) as refused:
+    with (
+        toolless_world.serving(toolless_world.release("a")) as served,
+        pytest.raises(openai.BadRequestError) as refused,
+    ):
         served.client.chat.completions.create(model="production", messages=HELLO, tools=[tool])
     assert refused.value.code == "model.no_tools"
 

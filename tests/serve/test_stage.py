@@ -19,7 +19,9 @@ def test_a_checkpoint_with_a_report_about_another_is_refused(world):
 def test_a_release_names_its_checkpoint_its_report_and_its_decoding(world):
     checkpoint = world.checkpoint("a")
     report = world.report(checkpoint)
-    release = stage.run(ServeSpec(max_tokens=9, top_p=0.5), ServeInputs(checkpoint=checkpoint, report=report), ctx=world.ctx)
+    release = stage.run(
+        ServeSpec(max_tokens=9, top_p=0.5), ServeInputs(checkpoint=checkpoint, report=report), ctx=world.ctx
+    )
     assert release.parents == {"checkpoint": checkpoint.id, "report": report.id}
     assert release.decoding == Decoding(max_tokens=9, temperature=0.0, top_p=0.5)
     assert world.ctx.store.open(release.id, Release) == release

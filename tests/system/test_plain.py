@@ -55,6 +55,16 @@ def test_names_with_an_e_stay_names(text):
     assert parse_yaml(text, where="") == text
 
 
+@pytest.mark.parametrize("word", ["on", "off", "yes", "no", "Yes", "NO", "y"])
+def test_words_are_words_as_keys_and_as_values(word):
+    assert parse_yaml(f"{word}: {word}", where="") == {word: word}
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("False", False), ("TRUE", True)])
+def test_true_and_false_are_truth_values(text, value):
+    assert parse_yaml(text, where="") is value
+
+
 @given(st.dictionaries(st.text("abc中文", min_size=1), st.integers() | st.text("xyz意图 ", min_size=1)))
 def test_what_is_shown_reads_back(value):
     assert yaml.safe_load(show(value)) == value

@@ -41,6 +41,7 @@ def _verb(target: str, /, **arguments: Any) -> None:
 
 @app.command()
 def init(
+    *,
     folder: Annotated[Path, typer.Argument(help="Folder of the new project.")],
     recipe: Annotated[str | None, typer.Option(help="Start from this recipe (default: pick by the dials).")] = None,
     domain: Annotated[str, typer.Option(help="Dial 1: what the model is for.")] = "my domain",
@@ -59,13 +60,13 @@ def init(
 
 
 @app.command()
-def plan(project: Folder = HERE, changes: Changes = [], as_json: AsJson = False) -> None:  # noqa: B006
+def plan(*, project: Folder = HERE, changes: Changes = [], as_json: AsJson = False) -> None:  # noqa: B006
     """Print every step of a run with its settings, memory and time, before anything runs."""
     _verb("project:plan", folder=project, changes=changes, as_json=as_json)
 
 
 @app.command()
-def run(project: Folder = HERE, changes: Changes = [], as_json: AsJson = False) -> None:  # noqa: B006
+def run(*, project: Folder = HERE, changes: Changes = [], as_json: AsJson = False) -> None:  # noqa: B006
     """Run the loop: the first round, or the next one when traffic has come in. Steps done before are not done again."""
     _verb("project:run", folder=project, changes=changes, as_json=as_json)
 
@@ -84,6 +85,7 @@ def status(project: Folder = HERE, as_json: AsJson = False) -> None:
 
 @app.command()
 def up(
+    *,
     project: Folder = HERE,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
@@ -103,6 +105,7 @@ def chat(
 
 @app.command()
 def promote(
+    *,
     release: Annotated[str, typer.Argument(help="Release id, or its beginning.")],
     project: Folder = HERE,
     reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")] = "by hand",
@@ -121,6 +124,7 @@ def rollback(
 
 @app.command()
 def lineage(
+    *,
     identity: Annotated[str, typer.Argument(metavar="ID", help="Answer or artifact id.")],
     project: Folder = HERE,
     as_json: AsJson = False,
@@ -131,6 +135,7 @@ def lineage(
 
 @app.command()
 def verify(
+    *,
     identity: Annotated[str | None, typer.Argument(metavar="[ID]", help="Answer or artifact id; default: all.")] = None,
     project: Folder = HERE,
     as_json: AsJson = False,
@@ -141,6 +146,7 @@ def verify(
 
 @app.command()
 def compare(
+    *,
     report: Annotated[str, typer.Argument(help="Report id.")],
     other: Annotated[str, typer.Argument(help="Report id to compare with, on the rows both have.")],
     project: Folder = HERE,
@@ -152,6 +158,7 @@ def compare(
 
 @app.command()
 def export(
+    *,
     identity: Annotated[str, typer.Argument(metavar="ID", help="Artifact id.")],
     out: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
     project: Folder = HERE,
@@ -179,6 +186,7 @@ def demo(
 
 def _add_stage(entry: catalog.StageEntry) -> None:
     def stage(
+        *,
         spec: Annotated[Path, typer.Argument(help="YAML file of the stage's spec.")],
         sources: Annotated[list[str], typer.Option("--from", metavar="ID", help="Input artifact. Repeatable.")] = [],  # noqa: B006
         changes: Changes = [],  # noqa: B006

@@ -9,11 +9,9 @@ from typing import Any
 from sqlalchemy import Select, delete, select
 
 from seekloop.artifact import schema
-from seekloop.artifact.chain import read_event
-from seekloop.artifact.journal import Journal, blocks, since
+from seekloop.artifact.journal import Journal, blocks, is_payload, since
 from seekloop.artifact.projection import ANSWERED, ERASED, FEEDBACK
 from seekloop.artifact.records import Answer, Event, Feedback
-from seekloop.system import digests
 from seekloop.system.errors import LedgerError
 
 __all__ = ["AnswerLog"]
@@ -29,6 +27,7 @@ _answer_figures = (
     "at",
 )
 _answers = select(schema.event).join(schema.answer, schema.answer.c.seq == schema.event.c.seq)
+_page = 2_000
 _feedback = select(schema.event).join(schema.feedback, schema.feedback.c.seq == schema.event.c.seq)
 
 
@@ -85,7 +84,7 @@ class AnswerLog:
         if after is not None:
             query = self._later(query, after, table=schema.answer)
         found: list[Answer] = []
-        for event, text in self._with_texts(query):
+        for event, text in self._with_texts(query, page=limit):
             if limit is not None and len(found) >= limit:
                 break
             if text is not None:
@@ -133,7 +132,7 @@ class AnswerLog:
             rows = [*pen.connection.execute(own), *pen.connection.execute(said)]
             if not rows:
                 raise LedgerError("artifact.no_answer", id=identity)
-            for event in (read_event(tuple(row)) for row in rows):
+            for event in (self._journal.chain.read(tuple(row)) for row in rows):
                 digest = event.facts["payload"]
                 gone = pen.connection.execute(delete(schema.payload).where(schema.payload.c.digest == digest))
                 if gone.rowcount:
@@ -148,8 +147,10 @@ class AnswerLog:
             return query.where(schema.event.c.seq > seq)
         return query.where(schema.event.c.at > since(after))
 
-    def _with_texts(self, query: Select[Any]) -> Iterator[tuple[Event, dict[str, Any] | None]]:
-        for block in blocks(self._journal.events(query)):
+    def _with_texts(
+        self, query: Select[Any], *, page: int | None = None
+    ) -> Iterator[tuple[Event, dict[str, Any] | None]]:
+        for block in blocks(self._journal.events(query, page=page or _page)):
             texts = self._texts(block)
             for event in block:
                 yield event, texts.get(event.facts["payload"])
@@ -161,7 +162,7 @@ class AnswerLog:
             bodies: dict[str, str] = {row.digest: row.body for row in connection.execute(query)}
         for event in events:
             body = bodies.get(event.facts["payload"])
-            if body is not None and digests.of_bytes(body.encode()) != event.facts["payload"]:
+            if body is not None and not is_payload(body, event.facts["payload"]):
                 raise LedgerError("artifact.payload_changed", seq=event.seq, subject=event.subject)
         return {digest: json.loads(body)["value"] for digest, body in bodies.items()}
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table, delete, func, select
 
 from seekloop.artifact import schema
 from seekloop.artifact.anchors import Anchors
-from seekloop.artifact.chain import GENESIS, Chain, EventRow, read_event
-from seekloop.artifact.journal import Journal, blocks
+from seekloop.artifact.chain import GENESIS, Chain, EventRow, event_of
+from seekloop.artifact.journal import Journal, blocks, is_payload
 from seekloop.artifact.projection import ANSWERED, FEEDBACK, project, rows_of
 from seekloop.artifact.records import Event
-from seekloop.system import digests
 from seekloop.system.errors import LedgerError
 
 __all__ = ["rebuild", "verify"]
@@ -27,46 +27,51 @@ def verify(journal: Journal, anchors: Anchors | None) -> int:
     Raises:
         LedgerError: names the first event, payload or index row that is not as it was written.
     """
-    heads = {anchor.seq: anchor.mac for anchor in anchors.read()} if anchors else {}
+    heads: dict[int, set[str]] = defaultdict(set)
+    for anchor in anchors.read() if anchors else ():
+        heads[anchor.seq].add(anchor.mac)
     with journal.database.read() as connection:
-        count = _Walk(connection, journal.chain, heads=heads).run()
-    if heads and max(heads) > count:
-        raise LedgerError("artifact.chain_cut", seq=count + 1, anchored=max(heads))
-    return count
+        return _Walk(connection, journal.chain, heads=heads).run()
 
 
 def rebuild(journal: Journal) -> None:
-    """Make every index table anew from the events, and drop payloads that were erased."""
+    """Make every index table anew from the events.
+
+    Raises:
+        LedgerError: the chain does not hold; nothing was changed.
+    """
     with journal.database.write() as connection:
         for table in reversed(schema.projections):
             connection.execute(delete(table))
-        after = 0
-        while rows := _page_after(connection, after):
-            project(connection, map(read_event, rows))
-            after = rows[-1][0]
+        seq, prev = 0, GENESIS
+        while rows := _page_after(connection, seq):
+            project(connection, map(event_of, journal.chain.check(rows, after=seq, prev=prev)))
+            seq, prev = rows[-1][0], rows[-1][7]
 
 
 class _Walk:
     """One pass over the chain on one connection; `tally` counts the rows that the events account for."""
 
-    def __init__(self, connection: Connection, chain: Chain, *, heads: dict[int, str]) -> None:
+    def __init__(self, connection: Connection, chain: Chain, *, heads: Mapping[int, set[str]]) -> None:
         self._connection = connection
         self._chain = chain
         self._heads = heads
         self._tally: Counter[Table] = Counter()
 
     def run(self) -> int:
-        """Check every event, page by page; returns the number of the last."""
+        """Check every event, page by page, then that nothing else is there; returns the number of the last."""
         seq, prev = 0, GENESIS
         while rows := _page_after(self._connection, seq):
             events = []
             for row in self._chain.check(rows, after=seq, prev=prev):
-                if self._heads.get(row[0], row[7]) != row[7]:
+                if self._heads.get(row[0], {row[7]}) != {row[7]}:
                     raise LedgerError("artifact.chain_broken", seq=row[0])
-                events.append(read_event(row))
+                events.append(event_of(row))
             self._check_index(events)
             self._check_payloads(events)
             seq, prev = events[-1].seq, events[-1].mac
+        if (anchored := max(self._heads, default=0)) > seq:
+            raise LedgerError("artifact.chain_cut", seq=seq + 1, anchored=anchored)
         for table in (*schema.projections, schema.payload):
             if self._connection.execute(select(func.count()).select_from(table)).scalar_one() != self._tally[table]:
                 raise LedgerError("artifact.stray_rows", table=table.name)
@@ -97,7 +102,7 @@ class _Walk:
                 facts = {"seq": owners[digest].seq, "subject": owners[digest].subject}
                 if body is None and digest not in erased:
                     raise LedgerError("artifact.payload_missing", **facts)
-                if body is not None and digests.of_bytes(body.encode()) != digest:
+                if body is not None and not is_payload(body, digest):
                     raise LedgerError("artifact.payload_changed", **facts)
             self._tally[schema.payload] += len(present)
 

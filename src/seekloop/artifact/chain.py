@@ -11,7 +11,7 @@ from seekloop.artifact.records import Event
 from seekloop.system import digests
 from seekloop.system.errors import LedgerError
 
-__all__ = ["GENESIS", "Chain", "EventRow", "read_event"]
+__all__ = ["GENESIS", "Chain", "EventRow", "event_of"]
 
 GENESIS = "0" * 64
 """`prev` of the first event."""
@@ -38,11 +38,21 @@ class Chain:
         """Whether `mac` is the signature of `values`."""
         return hmac.compare_digest(mac.encode(), self.sign(*values).encode())
 
-    def signed(self, event: Event) -> bool:
+    def signed(self, row: EventRow) -> bool:
         """Whether an event carries the signature of this key."""
-        facts = digests.canonical(event.facts).decode()
-        values = (event.seq, event.kind, event.subject, event.at, event.actor, facts, event.prev)
-        return self.holds(event.mac, *values)
+        # SQLite keeps whatever type it is given: a changed row may hold bytes where text was.
+        is_text = all(isinstance(value, str) for value in row[1:])
+        return is_text and self.holds(row[7], *row[:7])
+
+    def read(self, row: EventRow) -> Event:
+        """The event in a row of the database.
+
+        Raises:
+            LedgerError: it does not carry the signature of this key.
+        """
+        if not self.signed(row):
+            raise LedgerError("artifact.chain_broken", seq=row[0])
+        return event_of(row)
 
     def link(
         self, *, seq: int, prev: str, at: str, kind: str, subject: str, actor: str, facts: Mapping[str, Any]
@@ -71,13 +81,13 @@ class Chain:
             after += 1
             if row[0] != after:
                 raise LedgerError("artifact.chain_gap", seq=after)
-            if row[6] != prev or not self.holds(row[7], *row[:7]):
+            if row[6] != prev or not self.signed(row):
                 raise LedgerError("artifact.chain_broken", seq=after)
             prev = row[7]
             yield row
 
 
-def read_event(row: EventRow) -> Event:
-    """The event in a row of the `event` table."""
+def event_of(row: EventRow) -> Event:
+    """The event in a row whose signature is known to hold."""
     seq, kind, subject, at, actor, facts, prev, mac = row
     return Event(seq=seq, kind=kind, subject=subject, at=at, actor=actor, facts=json.loads(facts), prev=prev, mac=mac)

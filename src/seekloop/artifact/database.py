@@ -172,7 +172,9 @@ def _explain(error: DBAPIError) -> str | None:
     """The code of what went wrong; None for what is a defect of ours."""
     cause = error.orig
     if isinstance(cause, sqlite3.DatabaseError):
-        return _sqlite_codes.get(cause.sqlite_errorcode & 0xFF)
+        # What the driver itself raises, such as for text that is not UTF-8, carries no number.
+        number: int = vars(cause).get("sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+        return _sqlite_codes.get(number & 0xFF)
     if error.connection_invalidated or isinstance(error, InterfaceError):
         return "artifact.ledger_unreachable"
     told = cause.args[0] if cause is not None and cause.args else None

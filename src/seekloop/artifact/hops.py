@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seekloop.artifact.kinds import Artifact, Checkpoint, Corpus, Dataset, Lesson, Release, Report, Traffic
-from seekloop.artifact.records import Alias, Answer, Event
+from seekloop.artifact.records import Alias, Event
 from seekloop.system import digests
 from seekloop.system.errors import ArtifactError
 
@@ -106,11 +106,11 @@ def rows_hop(path: Path, *, digest: str) -> Hop:
     return Hop(role=f"{path.stem} rows", id=digest, kind="rows", summary=summary, facts=facts)
 
 
-def answer_hop(answer: Answer) -> Hop:
+def answer_hop(event: Event) -> Hop:
     """The hop of a served answer; its text is not in it."""
-    summary = f"{answer.completion_tokens} tokens for {answer.caller} at {answer.at}, {answer.finish_reason}"
-    facts = {"release": answer.release, "at": answer.at, "caller": answer.caller, "decoding": dict(answer.decoding)}
-    return Hop(role="answer", id=answer.id, kind="answer", summary=summary, facts=facts)
+    facts = {**event.facts, "caller": event.actor}
+    summary = f"{facts['completion_tokens']} tokens for {event.actor} at {facts['at']}, {facts['finish_reason']}"
+    return Hop(role="answer", id=event.subject, kind="answer", summary=summary, facts=facts)
 
 
 def alias_hop(alias: Alias) -> Hop:

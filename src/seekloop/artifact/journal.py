@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Select, select
 
 from seekloop.artifact import schema
-from seekloop.artifact.chain import GENESIS, Chain, EventRow, read_event
+from seekloop.artifact.chain import GENESIS, Chain, EventRow, event_of
 from seekloop.artifact.database import Database, insert_rows
 from seekloop.artifact.projection import project
 from seekloop.artifact.records import Event
@@ -20,7 +20,7 @@ from seekloop.system import digests
 from seekloop.system.clock import Clock
 from seekloop.system.errors import LedgerError
 
-__all__ = ["Journal", "Pen", "blocks", "head_of", "since", "stamp"]
+__all__ = ["Journal", "Pen", "blocks", "head_of", "is_payload", "since", "stamp"]
 
 _page, _block = 5_000, 500
 T = TypeVar("T")
@@ -73,27 +73,40 @@ class Journal:
         with self.writing() as pen:
             pen.add(kind, subject, facts=facts, actor=actor)
 
-    def events(self, query: Select[Any] | None = None, *, after: int = 0) -> Iterator[Event]:
-        """Events in order, from the one after number `after`, of those that `query` (over `schema.event`) selects."""
-        query = select(schema.event) if query is None else query
+    def events(self, query: Select[Any], *, after: int = 0, page: int = _page) -> Iterator[Event]:
+        """Events in order, from the one after number `after`, of those that `query` (over `schema.event`) selects.
+
+        Raises:
+            LedgerError: an event does not carry its signature.
+        """
         while True:
-            page = query.where(schema.event.c.seq > after).order_by(schema.event.c.seq).limit(_page)
+            wanted = query.where(schema.event.c.seq > after).order_by(schema.event.c.seq).limit(page)
             with self.database.read() as connection:
-                rows = [tuple(row) for row in connection.execute(page)]
+                rows = [tuple(row) for row in connection.execute(wanted)]
             for row in rows:
-                yield read_event(row)
-            if len(rows) < _page:
+                yield self.chain.read(row)
+            if len(rows) < page:
                 return
             after = rows[-1][0]
 
+    def head(self) -> EventRow | None:
+        """The row of the newest event, unchecked; None where there is no event."""
+        with self.database.read() as connection:
+            return head_of(connection)
+
     def newest(self, query: Select[Any]) -> Event | None:
-        """The last event of those that `query` (over `schema.event`) selects."""
+        """The last event of those that `query` (over `schema.event`) selects.
+
+        Raises:
+            LedgerError: it does not carry its signature.
+        """
         with self.database.read() as connection:
             row = connection.execute(query.order_by(schema.event.c.seq.desc()).limit(1)).first()
-        return read_event(tuple(row)) if row else None
+        return self.chain.read(tuple(row)) if row else None
 
     def _flush(self, pen: Pen) -> None:
-        last, prev = head_of(pen.connection)
+        newest = head_of(pen.connection)
+        last, prev = (newest[0], newest[7]) if newest else (0, GENESIS)
         at = stamp(self.clock.now())
         rows: list[EventRow] = []
         for seq, (kind, subject, actor, facts) in enumerate(pen.entries, start=last + 1):
@@ -104,15 +117,20 @@ class Journal:
         insert_rows(pen.connection, schema.event, rows=[dict(zip(names, row, strict=True)) for row in rows])
         if pen.payloads:
             insert_rows(pen.connection, schema.payload, rows=pen.payloads)
-        pen.events = [read_event(row) for row in rows]
+        pen.events = [event_of(row) for row in rows]
         project(pen.connection, pen.events)
 
 
-def head_of(connection: Connection) -> tuple[int, str]:
-    """Number and mac of the newest event; (0, GENESIS) where there is none."""
-    newest = select(schema.event.c.seq, schema.event.c.mac).order_by(schema.event.c.seq.desc()).limit(1)
-    row = connection.execute(newest).first()
-    return (row.seq, row.mac) if row else (0, GENESIS)
+def head_of(connection: Connection) -> EventRow | None:
+    """The row of the newest event; None where there is none."""
+    row = connection.execute(select(schema.event).order_by(schema.event.c.seq.desc()).limit(1)).first()
+    return tuple(row) if row else None
+
+
+def is_payload(body: str, digest: str) -> bool:
+    """Whether a payload is the one that was digested."""
+    # As above: SQLite may give back bytes, if somebody put bytes there.
+    return isinstance(body, str) and digests.of_bytes(body.encode()) == digest
 
 
 def stamp(moment: dt.datetime) -> str:

@@ -23,7 +23,7 @@ from seekloop.artifact.anchors import Anchors
 from seekloop.artifact.answers import AnswerLog
 from seekloop.artifact.chain import Chain
 from seekloop.artifact.database import Database
-from seekloop.artifact.journal import Journal, head_of, stamp
+from seekloop.artifact.journal import Journal, stamp
 from seekloop.artifact.kinds import Artifact, Receipt
 from seekloop.artifact.projection import RESERVED
 from seekloop.artifact.records import Alias, Answer, ArtifactRecord, Event, Feedback, StepRecord
@@ -62,10 +62,10 @@ class Ledger:
         """
         chain = Chain(key)
         journal = Journal(Database(url), chain, clock or SystemClock())
-        newest = journal.newest(select(schema.event))
+        newest = journal.head()
         if newest is not None and not chain.signed(newest):
             journal.database.close()
-            raise LedgerError("artifact.key_wrong", seq=newest.seq)
+            raise LedgerError("artifact.key_wrong", seq=newest[0])
         return cls(journal, Anchors(anchors, chain) if anchors else None)
 
     @classmethod
@@ -129,10 +129,9 @@ class Ledger:
         """
         if self._anchors is None:
             raise ValueError("opened without an anchors file")
-        with self._journal.database.read() as connection:
-            seq, mac = head_of(connection)
-        if seq:
-            self._anchors.append(seq=seq, mac=mac, at=stamp(self._journal.clock.now()))
+        newest = self._journal.head()
+        if newest is not None:
+            self._anchors.append(seq=newest[0], mac=newest[7], at=stamp(self._journal.clock.now()))
 
     def rebuild(self) -> None:
         """Make the index tables anew from the events."""

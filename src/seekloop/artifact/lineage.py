@@ -90,9 +90,11 @@ class _Tracer:
         """The hops behind all of `identities`."""
         for identity in identities:
             if identity.startswith(_answer_prefix):
-                answer = self._ledger.answer(identity)
-                self._hops.append(hops.answer_hop(answer))
-                self._follow(answer.release, behind=identity)
+                event = self._ledger.answered(identity)
+                if event is None:
+                    raise LedgerError("artifact.no_answer", id=identity)
+                self._hops.append(hops.answer_hop(event))
+                self._follow(event.facts["release"], behind=identity)
             else:
                 self._follow(identity, behind=subject)
         return Lineage(subject, tuple(self._hops))

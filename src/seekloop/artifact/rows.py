@@ -45,7 +45,8 @@ class Row(_Record):
     """A conversation, or a message with its label, on its way from a source to a trained model."""
 
     id: str
-    """`row:` and 16 hex digits: a digest of what was read, so it survives cleaning and is the same everywhere."""
+    """`row:` and 16 hex digits: a digest of what was read, so it survives cleaning and is the same everywhere. The same
+    record read a second time is another row, `…-2`."""
     messages: tuple[Message, ...] = ()
     tools: tuple[dict[str, Any], ...] = ()
     """JSON schemas of the tools that the conversation may call."""

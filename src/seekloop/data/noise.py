@@ -73,7 +73,7 @@ def unusable(row: Row, answer: AnswerForm, *, labels: Collection[str] | None) ->
 
 def _is_repeated(text: str) -> bool:
     words = tokens(text)
-    if len(words) > 1 and len(set(words)) == 1:
+    if len(words) > 1 and len(set(words)) == 1 and any(map(str.isalpha, words[0])):
         return True
     folded = key(text).encode()
     return len(folded) >= _repeated_from and len(zlib.compress(folded, 9)) < _repeated_ratio * len(folded)

@@ -80,7 +80,7 @@ class SourceSpec(Spec):
     """One file, or a folder with LLaMA-Factory's `dataset_info.json`."""
 
     path: str
-    """Path, from the folder the command runs in; `sample:NAME` is a file of the shipped sample."""
+    """Path, relative ones from the project folder; `sample:NAME` is a file of the shipped sample."""
     format: Format | None = None
     """Layout of the records; None: told by their keys."""
     encoding: str | None = None

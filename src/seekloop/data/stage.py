@@ -55,7 +55,7 @@ def run(spec: DataSpec, inputs: DataInputs, *, ctx: RunContext) -> Dataset:
     """
     if spec.replay is not None and inputs.parent is None:
         raise UsageError("data.replay_needs_parent")
-    labels = _declared(spec.labels)
+    labels = _declared(spec.labels, ctx.root)
     corpus = inputs.corpus or read_corpus(spec.sources, ctx=ctx, spec=spec.read)
     survey = _survey(ctx.store.path(corpus.id, "rows.jsonl"))
     answer = _answer(spec, survey, parent=inputs.parent)
@@ -96,11 +96,11 @@ def _answer(spec: DataSpec, survey: _Survey, *, parent: Dataset | None) -> Answe
     return parent.answer
 
 
-def _declared(labels: str | Sequence[str] | None) -> tuple[str, ...] | None:
+def _declared(labels: str | Sequence[str] | None, root: Path) -> tuple[str, ...] | None:
     """The classes that the spec declares, read from its file where it names one."""
     if labels is None or not isinstance(labels, str):
         return None if labels is None else tuple(labels)
-    path = locate(labels)
+    path = locate(labels, root=root)
     try:
         names = json.loads(path.read_text("utf-8-sig"))
     except (ValueError, OSError) as error:

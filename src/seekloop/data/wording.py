@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from seekloop.artifact.rows import Row
+import json
+
+from seekloop.artifact.rows import Message, Row
 
 __all__ = ["asked", "everything", "is_answered"]
 
@@ -13,11 +15,15 @@ def asked(row: Row) -> str:
 
 
 def everything(row: Row) -> str:
-    """All turns but the system's, one a line, each behind its speaker."""
-    turns = [f"{m.role} {m.reasoning or ''} {m.content}" for m in row.messages if m.role != "system"]
-    return "\n".join(turns)
+    """All turns but the system's, one a line, each behind its speaker, with reasoning and tool calls."""
+    turns = [message for message in row.messages if message.role != "system"]
+    return "\n".join(f"{m.role} {m.reasoning or ''} {m.content} {_calls(m)}" for m in turns)
 
 
 def is_answered(row: Row) -> bool:
     """Whether an assistant turn has text or a tool call."""
     return any(m.role == "assistant" and bool(m.content.strip() or m.tool_calls) for m in row.messages)
+
+
+def _calls(message: Message) -> str:
+    return json.dumps(message.tool_calls, ensure_ascii=False) if message.tool_calls else ""

@@ -65,15 +65,15 @@ def compare_answers(pairs: Sequence[Pair], *, baseline: str, seed: int, resample
     against = _Against(baseline=baseline, seed=seeds.derive(seed, "evaluate", "compare"), resamples=resamples)
     found: list[Comparison] = []
     if pairs[0][0].label is not None:
-        found += [against.share("accuracy", pairs, lambda one: one.correct), against.macro_f1(pairs)]
+        found += [against.share("accuracy", pairs, right=lambda one: one.correct), against.macro_f1(pairs)]
     if any(one.reference_text for one, _ in pairs):
-        found.append(against.share("exact_match", pairs, lambda one: one.exact))
+        found.append(against.share("exact_match", pairs, right=lambda one: one.exact))
     for tokenisation in TOKENISATIONS:
         of_language = [(a, b) for a, b in pairs if language_tokenisation(a.language) == tokenisation]
         scores = [(a.rougeL, b.rougeL) for a, b in of_language if a.rougeL is not None and b.rougeL is not None]
         if scores:
             found.append(against.mean(f"rougeL_{tokenisation}", np.array(scores)))
-    found.append(against.share("ends_by_itself", pairs, lambda one: one.finish_reason == "stop"))
+    found.append(against.share("ends_by_itself", pairs, right=lambda one: one.finish_reason == "stop"))
     return found
 
 
@@ -85,12 +85,12 @@ class _Against:
     seed: int
     resamples: int
 
-    def share(self, name: str, pairs: Sequence[Pair], right: Callable[[Scored], bool]) -> Comparison:
+    def share(self, name: str, pairs: Sequence[Pair], *, right: Callable[[Scored], bool]) -> Comparison:
         """Difference of the shares of answers that are right."""
         won = sum(right(one) and not right(other) for one, other in pairs)
         lost = sum(right(other) and not right(one) for one, other in pairs)
         n = len(pairs)
-        interval = significance.paired_share_difference(won, lost, n)
+        interval = significance.paired_share_difference(won, lost, n=n)
         return self._comparison(name, (won - lost) / n, interval=interval, p_value=significance.mcnemar(won, lost), n=n)
 
     def mean(self, name: str, values: NDArray[np.float64]) -> Comparison:

@@ -32,7 +32,10 @@ def figures(answers: Sequence[Scored], *, seed: int, resamples: int) -> tuple[Fi
     """
     found: list[Figure] = []
     if answers[0].label is not None:
-        found += [_share("accuracy", [one.correct for one in answers]), _macro_f1(answers, seed, resamples)]
+        found += [
+            _share("accuracy", [one.correct for one in answers]),
+            _macro_f1(answers, seed=seed, resamples=resamples),
+        ]
     if any(one.reference_text for one in answers):
         found.append(_share("exact_match", [one.exact for one in answers]))
     for tokenisation in TOKENISATIONS:
@@ -66,7 +69,7 @@ def _mean(name: str, values: Sequence[float], *, seed: int, resamples: int) -> F
     return _figure(name, float(np.mean(values)), n=len(values), interval=interval)
 
 
-def _macro_f1(answers: Sequence[Scored], seed: int, resamples: int) -> Figure:
+def _macro_f1(answers: Sequence[Scored], *, seed: int, resamples: int) -> Figure:
     n = len(answers)
     statistic = classification.weighted_macro_f1(
         [one.label or "" for one in answers], [one.got_label for one in answers]

@@ -65,7 +65,7 @@ def run(spec: EvaluateSpec, inputs: EvaluateInputs, *, ctx: RunContext) -> Repor
             figures=figures.figures(
                 answers, seed=seeds.derive(ctx.seed, "evaluate", "figures"), resamples=spec.resamples
             ),
-            comparisons=_comparisons(answers, before, inputs, resamples=spec.resamples, seed=ctx.seed),
+            comparisons=_comparisons(answers, before, inputs=inputs, resamples=spec.resamples, seed=ctx.seed),
         )
         return job.commit(report, cost=_cost(requests, completions, seconds=seconds))
 
@@ -112,8 +112,8 @@ def _answered_before(
 def _comparisons(
     answers: Sequence[Scored],
     before: Mapping[tuple[str, str], Scored],
-    inputs: EvaluateInputs,
     *,
+    inputs: EvaluateInputs,
     resamples: int,
     seed: int,
 ) -> tuple[Comparison, ...]:

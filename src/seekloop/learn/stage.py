@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Corpus, Dataset, Lesson, Release
-from seekloop.artifact.rows import write_rows
+from seekloop.artifact.rows import Row, write_rows
 from seekloop.learn.corrections import Finding, findings, rows
 from seekloop.learn.spec import LearnInputs, LearnSpec
 from seekloop.learn.traffic import Window, read_window
@@ -47,9 +47,8 @@ def run(spec: LearnSpec, inputs: LearnInputs, *, ctx: RunContext) -> Lesson:
     verdict, reason = decide(counts, spec)
     corpus = None
     if verdict == "retrain":
-        corpus = _corpus(
-            found, spec, inputs, system={name: release.system for name, release in releases.items()}, ctx=ctx
-        )
+        system = {name: release.system for name, release in releases.items()}
+        corpus = _corpus(rows(found, system=system), spec, inputs=inputs, ctx=ctx)
     with ctx.job("learn", spec) as job:
         parents = {"traffic": inputs.traffic.id, "report": report.id}
         return job.commit(
@@ -64,11 +63,9 @@ def run(spec: LearnSpec, inputs: LearnInputs, *, ctx: RunContext) -> Lesson:
         )
 
 
-def _corpus(
-    found: Sequence[Finding], spec: LearnSpec, inputs: LearnInputs, *, system: dict[str, str | None], ctx: RunContext
-) -> Corpus:
+def _corpus(taught: Sequence[Row], spec: LearnSpec, *, inputs: LearnInputs, ctx: RunContext) -> Corpus:
     with ctx.job("learn", spec) as job:
-        count = write_rows(job.path("rows.jsonl"), rows(found, system=system))
+        count = write_rows(job.path("rows.jsonl"), taught)
         return job.commit(
             Corpus(
                 parents={"traffic": inputs.traffic.id, "report": inputs.report.id},

@@ -5,7 +5,7 @@ from the same reports gives the same bytes. A rule judges whole intervals, never
 tell it is inconclusive, and inconclusive holds. Evidence that is missing, measured on too few rows, without an interval
 or of another checkpoint is invalid, and invalid evidence never counts as good.
 
-All intervals are the two-sided 95 % ones of the reports, so each rule errs in favour of a candidate in at most 2.5 % of
+All intervals are the two-sided 95 % ones of the reports, so each rule errs in favour of a candidate in about 2.5 % of
 cases.
 """
 

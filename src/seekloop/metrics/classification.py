@@ -64,7 +64,7 @@ def confusion(expected: Sequence[str], predicted: Sequence[str | None], *, label
 def class_scores(matrix: NDArray[np.int64], *, labels: Sequence[str]) -> list[ClassScores]:
     """Precision, recall, F1 and support of each class of a matrix that `confusion` gave."""
     right, answered, support = _counts(matrix)
-    columns = (_share(right, answered), _share(right, support), _f1(right, answered, support), support)
+    columns = (_share(right, answered), _share(right, support), _f1(right, answered=answered, support=support), support)
     return [
         ClassScores(label=label, precision=float(p), recall=float(r), f1=float(f), support=int(n))
         for label, p, r, f, n in zip(labels, *columns, strict=True)
@@ -84,8 +84,8 @@ def f1(matrix: NDArray[np.int64], *, average: Average) -> float:
     if support.sum() == 0:
         raise ValueError("an empty confusion matrix has no F1")
     if average == "micro":
-        return float(_f1(right.sum(), answered.sum(), support.sum()))
-    each = _f1(right, answered, support)
+        return float(_f1(right.sum(), answered=answered.sum(), support=support.sum()))
+    each = _f1(right, answered=answered, support=support)
     return float(each.mean() if average == "macro" else (each * support).sum() / support.sum())
 
 
@@ -105,7 +105,7 @@ def weighted_macro_f1(
 
     def statistic(weights: NDArray[np.float64]) -> NDArray[np.float64]:
         support = weights @ right
-        scores = _f1(weights @ (right & answered), weights @ answered, support)
+        scores = _f1(weights @ (right & answered), answered=weights @ answered, support=support)
         return np.asarray((scores * (support > 0)).sum(axis=1) / (support > 0).sum(axis=1))
 
     return statistic
@@ -116,7 +116,9 @@ def _counts(matrix: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.
     return np.diagonal(classes).copy(), classes.sum(axis=0), matrix.sum(axis=1).astype(np.float64)
 
 
-def _f1(right: NDArray[np.float64], answered: NDArray[np.float64], support: NDArray[np.float64]) -> NDArray[np.float64]:
+def _f1(
+    right: NDArray[np.float64], *, answered: NDArray[np.float64], support: NDArray[np.float64]
+) -> NDArray[np.float64]:
     return _share(2 * right, answered + support)
 
 

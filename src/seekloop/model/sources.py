@@ -93,7 +93,7 @@ def fetch(source: str, *, cache: Path, progress: Progress) -> Fetched:
         return _gguf(Path(place).expanduser(), source=source, family=fragment, name=Path(place).name)
     if scheme == "path":
         return _folder(Path(place).expanduser(), source=source, family=fragment, name=Path(place).resolve().name)
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", place):
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*(@[\w./-]+)?", place):
         raise ModelError("model.bad_repository", source=source, scheme=scheme)
     folder = cache / scheme / re.sub(r"[/@]", "--", place)
     hubs.fetch_folder(scheme, place, folder=folder, progress=progress)
@@ -141,6 +141,8 @@ def _folder(path: Path, *, source: str, family: str, name: str) -> Fetched:
     if not any(path.glob("*.safetensors")):
         pickled = any(file.suffix in _pickles for file in path.iterdir())
         raise ModelError("model.pickled" if pickled else "model.no_weights", path=path)
+    if (path / "codec.json").is_file():
+        family = family or str(_read_json(path / "codec.json").get("family", ""))  # one of our own checkpoints
     added = _read_json(path / "tokenizer.json").get("added_tokens", [])
     tokens = [str(token["content"]) for token in added if isinstance(token, dict) and "content" in token]
     card = families.card(family) if family else families.for_config(config, name=name, tokens=tokens)

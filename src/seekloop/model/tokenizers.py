@@ -48,10 +48,9 @@ def from_gguf_metadata(metadata: Mapping[str, Any]) -> Tokenizer:
     tokens, kinds = metadata["tokenizer.ggml.tokens"], metadata["tokenizer.ggml.token_type"]
     merges = [tuple(merge.split(" ")) for merge in metadata["tokenizer.ggml.merges"]]
     vocab = {token: index for index, token in enumerate(tokens)}
-    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=merges, ignore_merges=pre == "llama-bpe"))
+    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=merges, ignore_merges=pre in _whole_words))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(_splits[pre])
-    if pre == "qwen2":
-        tokenizer.normalizer = normalizers.NFC()
+    tokenizer.normalizer = normalizers.Sequence(_normalizers.get(pre, []))
     tokenizer.decoder = decoders.ByteLevel()
     for token, kind in zip(tokens, kinds, strict=True):
         if kind in (_control, _user_defined):
@@ -69,6 +68,9 @@ _splits: dict[str, list[pre_tokenizers.PreTokenizer]] = {
     "qwen2": [_split(rf"{_endings}|{_words}|\p{{N}}|{_rest}"), _bytes],
     "llama-bpe": [_split(rf"{_endings}|{_words}|\p{{N}}{{1,3}}|{_rest}"), _bytes],
 }
+_normalizers: dict[str, list[normalizers.Normalizer]] = {"qwen2": [normalizers.NFC()]}
+_whole_words = {"llama-bpe"}
+"""Where a word that is a token is taken whole, without going through the merges."""
 
 
 def tiny_tokenizer(card: FamilyCard) -> Tokenizer:

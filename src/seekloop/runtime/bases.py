@@ -90,10 +90,7 @@ def _convert(fetched: Fetched, *, store: Store, ctx: RunContext) -> Checkpoint:
             draft,
             ctx=ctx,
             store=store,
-            spec={
-                "source": _label(fetched),
-                "digest": digests.of_file(fetched.path) if fetched.path.is_file() else None,
-            },
+            spec={"source": _label(fetched), "digest": _digest(fetched)},
             family=fetched.family,
             parameters=model.num_parameters(),
             wall_s=ctx.clock.monotonic() - started,
@@ -108,10 +105,15 @@ def _label(fetched: Fetched) -> str:
     return f"{scheme}:{fetched.name}" if scheme in ("path", "gguf") else fetched.source
 
 
+def _digest(fetched: Fetched) -> str | None:
+    """Of a single file; a folder's weights are told by the checkpoint's own files."""
+    return digests.of_file(fetched.path) if fetched.form == "gguf" else None
+
+
 def _read_gguf(path: Path) -> torch.nn.Module:
     with quiet():
         try:
-            # Without `dequantize` the weights stay quantised: they cannot be saved, and every product unpacks them again.
+            # Without `dequantize` the weights stay quantised: they cannot be saved, and every product unpacks them.
             return AutoModelForCausalLM.from_pretrained(
                 path.parent,
                 gguf_file=path.name,

@@ -1,7 +1,7 @@
 """Matrix products on the CPU through oneDNN, which is at least as fast as torch's default there and often twice.
 
-torch hands fp32 products to MKL, which on AMD processors keeps to AVX2; oneDNN, which torch ships too, uses all that the
-processor has. The choice depends on shapes only, never on a measurement, so a run gives the same bits again.
+torch hands fp32 products to MKL, which on AMD processors keeps to AVX2; oneDNN, which torch ships too, uses all that
+the processor has. The choice depends on shapes only, never on a measurement, so a run gives the same bits again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checkpoints that nothing of ours trained: a published base, or the tiny random model. Their identity is their bytes."""
+"""Checkpoints that nothing of ours trained: a published base, the tiny random model. Their identity is their bytes."""
 
 from __future__ import annotations
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from seekloop.artifact.kinds import Checkpoint
 from seekloop.artifact.store import Store
 from seekloop.runtime.generate.backend_async import AsyncBackend
+from seekloop.runtime.generate.open import open_async
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.worker import Opener
 
@@ -15,9 +18,9 @@ def opener(store: Store, options: GatewayOptions) -> Opener:
     """Starts engines of `options.engine` over the checkpoints of `store`."""
 
     async def start(checkpoint: Checkpoint) -> AsyncBackend:
-        from seekloop.runtime.generate.open import open_async
-
-        return await open_async(
+        # Loading takes seconds, which the event loop must not wait for.
+        return await asyncio.to_thread(
+            open_async,
             checkpoint,
             store=store,
             engine=options.engine,

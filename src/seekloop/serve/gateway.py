@@ -22,6 +22,8 @@ from seekloop.system.errors import UsageError
 
 __all__ = ["Gateway"]
 
+_cancelling_s, _look_s = 5.0, 0.01
+
 
 class Gateway:
     """One gateway process. Make, `start` and `close` it on the event loop that it serves from.
@@ -68,13 +70,16 @@ class Gateway:
         self.recorder.start()
         self.pool.start()
 
-    async def close(self) -> None:
-        """Refuse new requests, let those in flight finish for `drain_s`, record what there is, stop the engines."""
+    async def drain(self) -> None:
+        """Refuse new requests, let those in flight finish for `drain_s`, then cancel the rest."""
         self.admission.close()
-        if await self._still_running(self.options.drain_s):
-            for reply in self._replies:
-                reply.cancel()
-            await self._still_running(5.0)
+        if not await self._quiet(self.options.drain_s):
+            await self._cancel_all()
+
+    async def close(self) -> None:
+        """Cancel what is still in flight, record what there is, stop the engines."""
+        self.admission.close()
+        await self._cancel_all()
         await self.recorder.close()
         await self.pool.close()
 
@@ -137,10 +142,16 @@ class Gateway:
             asked_at=asked_at,
         )
 
-    async def _still_running(self, seconds: float) -> bool:
-        """Wait for the replies in flight, at most so long; whether some are left."""
-        waits = [asyncio.ensure_future(reply.ended()) for reply in self._replies]
-        if not waits:
-            return False
-        _, pending = await asyncio.wait(waits, timeout=seconds)
-        return bool(pending)
+    async def _cancel_all(self) -> None:
+        for reply in self._replies:
+            reply.cancel()
+        await self._quiet(_cancelling_s)
+
+    async def _quiet(self, seconds: float) -> bool:
+        """Wait until nothing is in flight or in the queue, at most so long; whether that came about."""
+        deadline = self.clock.monotonic() + seconds
+        while self._replies or self.admission.waiting:
+            if self.clock.monotonic() > deadline:
+                return False
+            await asyncio.sleep(_look_s)
+        return True

@@ -38,11 +38,11 @@ class GatewayOptions(Spec):
     """How often the alias is read."""
     retry_s: float = Field(default=5.0, gt=0)
     """Wait before a release that did not start is tried again."""
-    commit_window_ms: float = Field(default=3.0, ge=0)
-    """Answers that end within this window are written in one transaction."""
+    commit_window_ms: float = Field(default=0.0, ge=0)
+    """How long an answer waits for others to be written with; 0: those that came during the last write go together."""
     drain_s: float = Field(default=30.0, ge=0)
     """How long requests in flight may take to finish when the gateway stops."""
     check_s: float = Field(default=1.0, gt=0)
     """How often engines are looked at."""
-    probe_s: float = Field(default=10.0, gt=0)
+    probe_s: float = Field(default=30.0, gt=0)
     """An engine that was silent for this long is asked for a sign of life, and has as long to give it."""

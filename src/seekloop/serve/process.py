@@ -20,6 +20,8 @@ from seekloop.system.errors import EngineError
 __all__ = ["ServerProcess"]
 
 _poll_s = 0.05
+_closing_s = 15.0
+"""For what a gateway does beside draining when it stops."""
 
 
 class ServerProcess:
@@ -105,16 +107,29 @@ class ServerProcess:
 
     def stop(self) -> int:
         """Ask it to finish what is in flight and end; returns its exit code. A second time does nothing more."""
+        self._running().terminate()
+        self._client.close()
+        return self.wait()
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        self._running().kill()
+
+    def let_go(self) -> None:
+        """Do as if this process ended: close the pipe by which the gateway knows that it lives."""
+        pipe = self._running().stdin
+        if pipe is not None:
+            pipe.close()
+
+    def wait(self) -> int:
+        """Wait for its end, and make sure of it; returns its exit code."""
         process = self._running()
-        process.terminate()
         try:
-            process.wait(self._options.drain_s + 15.0)
+            process.wait(self._options.drain_s + _closing_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if process.stdin is not None:
-            process.stdin.close()
-        self._client.close()
+        self.let_go()
         return process.returncode
 
     def _is_ready(self) -> bool:

@@ -29,11 +29,10 @@ from seekloop.system.lazy import need
 from seekloop.system.spec import override
 
 if TYPE_CHECKING:
-    import uvicorn
-
     from seekloop.serve.gateway import Gateway
+    from seekloop.serve.listener import Listener
 
-__all__ = ["in_thread", "open_gateway", "serve_forever"]
+__all__ = ["Running", "in_thread", "open_gateway", "serve_forever"]
 
 
 @contextlib.contextmanager
@@ -89,67 +88,78 @@ def serve_forever(
         LedgerError: the ledger cannot be opened.
     """
     chosen = (options or GatewayOptions()).model_copy(update={"alias": alias})
-    with open_gateway(project, options=chosen) as gateway, _listening(host, port) as listener:
-        server = _server(gateway)
+    with open_gateway(project, options=chosen) as gateway, _bound(host, port) as bound:
+        server = _listener(gateway)
         address = Place(project).address
         if until_eof:
             threading.Thread(target=_stop_at_eof, args=[server], daemon=True).start()
         # uvicorn raises the signal again when it is done; what is below still has to be closed then.
         before = {number: signal.signal(number, _pass) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
-            write_whole(address, json.dumps({"url": _url(listener), "pid": os.getpid()}).encode())
+            write_whole(address, json.dumps({"url": _url(bound), "pid": os.getpid()}).encode())
             if announce is not None:
-                announce(_url(listener))
-            server.run(sockets=[listener])
+                announce(_url(bound))
+            server.run(sockets=[bound])
         finally:
             address.unlink(missing_ok=True)
             for number, handler in before.items():
                 signal.signal(number, handler)
 
 
+class Running:
+    """A gateway that serves from a thread."""
+
+    def __init__(self, server: Listener, *, url: str, bound: socket.socket) -> None:
+        self.url = url
+        """Where it listens."""
+        self._server = server
+        self._thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name="gateway")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Have it finish what is in flight and end, as SIGTERM does. Again is nothing new."""
+        self._server.should_exit = True
+        self._thread.join()
+
+
 @contextlib.contextmanager
-def in_thread(gateway: Gateway) -> Iterator[str]:
-    """Serve `gateway` from a thread with its own event loop, on a free port of 127.0.0.1; gives the URL."""
-    with _listening("127.0.0.1", 0) as listener:
-        server = _server(gateway)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="gateway")
-        thread.start()
+def in_thread(gateway: Gateway) -> Iterator[Running]:
+    """Serve `gateway` from a thread with its own event loop, on a free port of 127.0.0.1, until the block ends."""
+    with _bound("127.0.0.1", 0) as bound:
+        running = Running(_listener(gateway), url=_url(bound), bound=bound)
         try:
-            yield _url(listener)
+            yield running
         finally:
-            server.should_exit = True
-            thread.join()
+            running.stop()
 
 
-def _server(gateway: Gateway) -> uvicorn.Server:
+def _listener(gateway: Gateway) -> Listener:
     need("uvicorn", extra="serve")
-    import uvicorn
+    from seekloop.serve.listener import Listener
 
-    from seekloop.serve.app import build_app
-
-    config = uvicorn.Config(
-        build_app(gateway),
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=max(1, round(gateway.options.drain_s)),
-    )
-    return uvicorn.Server(config)
+    return Listener(gateway)
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio turns Nagle's delay off only on sockets that say they are TCP; each answer would wait 40 ms otherwise.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(2048)
     except OSError as error:
-        raise UsageError("serve.cannot_listen", host=host, port=port, reason=error.strerror) from error
+        bound.close()
+        raise UsageError("serve.cannot_listen", host=host, port=port, reason=error.strerror or error) from error
+    return bound
 
 
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
+def _url(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _stop_at_eof(server: uvicorn.Server) -> None:
+def _stop_at_eof(server: Listener) -> None:
     sys.stdin.buffer.read()
     server.should_exit = True
 

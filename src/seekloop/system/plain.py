@@ -1,4 +1,4 @@
-"""Reads YAML the way people mean it: a key twice is an error, and 1e-3 is a number."""
+"""Reads YAML the way people mean it: a key twice is an error, 1e-3 is a number, and yes, no, on and off are words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["parse_yaml", "read_yaml", "show"]
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, less two surprises of YAML 1.1."""
+    """PyYAML's safe loader, less three surprises of YAML 1.1."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """A mapping whose keys are all different."""
@@ -27,6 +27,13 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+_bool = "tag:yaml.org,2002:bool"
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _bool]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+# YAML 1.1 reads the key `on` and the label `no` as truth values; a spec's own switches still take all of these words.
+_Loader.add_implicit_resolver(_bool, re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 # YAML 1.1 wants a dot and a sign in 1.0e-3; YAML 1.2, JSON and everyone who writes a learning rate do not.
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")

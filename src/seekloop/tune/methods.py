@@ -1,4 +1,4 @@
-"""From the method of a spec to the method of the loop. A further method is one more file in `runtime/train` and a case."""
+"""From the method of a spec to the method of the loop. A further one is a file in `runtime/train` and a case here."""
 
 from __future__ import annotations
 

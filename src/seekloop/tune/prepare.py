@@ -68,7 +68,8 @@ def prepare(
 
 def marked(view: View, codec: Codec) -> str:
     """The text of a view, what is trained between ⟦ and ⟧."""
-    text, run, trained = "", [], False
+    text, trained = "", False
+    run: list[int] = []
     for token, label in zip((*view.ids, None), (*view.labels, None), strict=True):
         now = label is not None and label != IGNORED
         if token is None or now != trained:

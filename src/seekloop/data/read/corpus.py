@@ -92,7 +92,7 @@ class _Reader:
                 yield from self._of_file(plan)
 
     def _plans(self, source: SourceSpec) -> list[Plan]:
-        path = locate(source.path)
+        path = locate(source.path, root=self._ctx.root)
         if path.is_file() and path.name != REGISTRY:
             return [Plan(path=path, shown=source.path, source=source)]
         ready, left_out = plans(path.parent if path.is_file() else path, source)

@@ -40,8 +40,8 @@ class TextFile:
         return Path(name.removesuffix(".gz")).suffix.removeprefix(".")
 
 
-def locate(given: str) -> Path:
-    """The place of a source: a file, a folder, or `sample:NAME` for a file of the shipped sample.
+def locate(given: str, *, root: Path) -> Path:
+    """The place of a source: a file or folder, taken from `root`, or `sample:NAME` for a file of the shipped sample.
 
     Raises:
         DataError: nothing is there.
@@ -49,7 +49,7 @@ def locate(given: str) -> Path:
     if given.startswith(_sample_prefix):
         path = Path(str(resources.files("seekloop.data"))) / "sample" / given.removeprefix(_sample_prefix)
     else:
-        path = Path(given).expanduser()
+        path = root / Path(given).expanduser()
     if not path.exists():
         raise DataError("data.not_found", path=given)
     return path

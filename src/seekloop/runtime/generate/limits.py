@@ -18,6 +18,4 @@ def check_fits(prompt: Prompt, *, context: int) -> None:
     if not prompt.ids or prompt.max_tokens < 1:
         raise ValueError("a prompt needs an id and room for one token")
     if len(prompt.ids) + prompt.max_tokens > context:
-        raise EngineError(
-            "runtime.prompt_too_long", prompt=len(prompt.ids), answer=prompt.max_tokens, context=context
-        )
+        raise EngineError("runtime.prompt_too_long", prompt=len(prompt.ids), answer=prompt.max_tokens, context=context)

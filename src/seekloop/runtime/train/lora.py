@@ -65,19 +65,17 @@ class LoraLinear(nn.Module):
         """[..., in] -> [..., out]."""
         if self.training and self.dropout:
             kept = nn.functional.dropout(x, self.dropout)
-            return (
-                self.frozen(x)
-                + nn.functional.linear(nn.functional.linear(kept, self.lora_A), self.lora_B) * self.factor
-            )
-        return _Adapted.apply(x, self.frozen.weight, self.frozen.bias, self.lora_A, self.lora_B, self.factor)
+            low = nn.functional.linear(kept, self.lora_A)
+            return self.frozen(x) + nn.functional.linear(low, self.lora_B) * self.factor
+        return _AdaptedProduct.apply(x, self.frozen.weight, self.frozen.bias, self.lora_A, self.lora_B, self.factor)
 
     def delta(self) -> Tensor:
         """What merging adds to the frozen weight, [out, in]."""
         return (self.lora_B @ self.lora_A) * self.factor
 
 
-class _Adapted(torch.autograd.Function):
-    """The layer as one node of the graph: no gradient of W is formed, and no intermediate of the output's size is kept."""
+class _AdaptedProduct(torch.autograd.Function):
+    """The layer as one node of the graph: no gradient of W, and no intermediate of the output's size is kept."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, w: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, factor: float) -> Tensor:
@@ -123,10 +121,10 @@ class Lora:
             ModelError: the model has no layer of those names.
         """
         freeze(model)
-        carried = _adapted(model)
+        carried = _layers(model)
         if not carried:
             _inject(model, _layers_called(model, self.config.targets), config=self.config)
-            carried = _adapted(model)
+            carried = _layers(model)
             for name, layer in carried.items():
                 generator = torch.Generator().manual_seed(seeds.derive(seed, "train", "lora", name))
                 nn.init.kaiming_uniform_(layer.lora_A, a=math.sqrt(5), generator=generator)
@@ -143,7 +141,7 @@ class Lora:
     def export(self, model: nn.Module, folder: Path) -> int:
         """Write PEFT's two files; returns how many weights they hold."""
         weights: dict[str, Tensor] = {}
-        for name, layer in _adapted(model).items():
+        for name, layer in _layers(model).items():
             for parameter, key in zip((layer.lora_A, layer.lora_B), _keys(name), strict=True):
                 weights[key] = parameter.detach().contiguous()
         save_file(weights, folder / _weights_file, metadata={"format": "pt"})
@@ -192,7 +190,7 @@ def open_adapter(model: nn.Module, folder: Path) -> LoraConfig:
             raise ModelError("train.adapter_of_another_base", layer=name, folder=folder)
     _inject(model, names, config=config)
     with torch.no_grad():
-        for name, layer in _adapted(model).items():
+        for name, layer in _layers(model).items():
             for parameter, key in zip((layer.lora_A, layer.lora_B), _keys(name), strict=True):
                 parameter.copy_(weights[key])
     return config
@@ -201,12 +199,12 @@ def open_adapter(model: nn.Module, folder: Path) -> LoraConfig:
 def merge(model: nn.Module) -> None:
     """Fold every adapted layer of `model` into a plain one: `W + delta`."""
     with torch.no_grad():
-        for name, layer in _adapted(model).items():
+        for name, layer in _layers(model).items():
             layer.frozen.weight.add_(layer.delta())
             _replace(model, name, layer.frozen)
 
 
-def _adapted(model: nn.Module) -> dict[str, LoraLinear]:
+def _layers(model: nn.Module) -> dict[str, LoraLinear]:
     return {name: layer for name, layer in model.named_modules() if isinstance(layer, LoraLinear)}
 
 
@@ -236,10 +234,11 @@ def _replace(model: nn.Module, name: str, layer: nn.Module) -> None:
 
 # Keys of PEFT's LoraConfig that we read, or that do not change what a saved adapter computes. Any other key must be at
 # a value that means "off".
-_understood = frozenset(
-    "auto_mapping base_model_name_or_path corda_config eva_config exclude_modules inference_mode "
-    "layers_pattern layers_to_transform lora_alpha lora_dropout lora_ga_config megatron_core peft_version "
-    "qalora_group_size r revision runtime_config target_modules task_type use_rslora".split()
+_understood = (
+    *("auto_mapping", "base_model_name_or_path", "corda_config", "eva_config", "exclude_modules", "inference_mode"),
+    *("layers_pattern", "layers_to_transform", "lora_alpha", "lora_dropout", "lora_ga_config", "megatron_core"),
+    *("peft_version", "qalora_group_size", "r", "revision", "runtime_config", "target_modules", "task_type"),
+    "use_rslora",
 )
 _off: tuple[Any, ...] = (None, False, {}, [], "none")
 _plain: dict[str, tuple[Any, ...]] = {"peft_type": ("LORA",), "init_lora_weights": (True, False, "gaussian")}

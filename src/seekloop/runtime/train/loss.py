@@ -43,7 +43,7 @@ def _states(model: nn.Module, batch: Batch) -> Tensor:
 
 
 class _HeadLoss(torch.autograd.Function):
-    """Head and cross-entropy in one: gradients are formed chunk by chunk in the forward pass, logits are thrown away."""
+    """Head and cross-entropy in one: gradients are formed chunk by chunk in the forward pass, without logits kept."""
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, weight: Tensor, labels: Tensor) -> Tensor:

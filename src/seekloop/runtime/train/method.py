@@ -1,4 +1,4 @@
-"""What a training method is: how it makes a model trainable, and what it leaves behind. One file a method implements it."""
+"""What a training method is: how it makes a model trainable, and what it leaves behind. One file a method."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ __all__ = ["Method", "freeze", "put_values", "trainable"]
 class Method(Protocol):
     """LoRA, full fine-tuning, …"""
 
-    form: Form
-    """Of the checkpoint that it makes."""
+    @property
+    def form(self) -> Form:
+        """Of the checkpoint that it makes."""
 
     def apply(self, model: nn.Module, *, seed: int) -> None:
         """Change `model` in place so that exactly the parameters to train require gradients."""

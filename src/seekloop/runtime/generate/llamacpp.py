@@ -1,0 +1,269 @@
+"""Generation with llama.cpp on the CPU: a GGUF checkpoint in a supervised process of its own, spoken to in token ids."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import json
+import os
+import secrets
+import time
+from collections.abc import AsyncGenerator, Collection
+from pathlib import Path
+from typing import Any, Self
+
+import httpx2
+
+from seekloop.runtime.generate.backend import Prompt, Token
+from seekloop.runtime.generate.limits import check_fits
+from seekloop.runtime.generate.llamacpp_config import WorkerConfig
+from seekloop.runtime.generate.worker import Worker
+from seekloop.system.errors import EngineError, MissingPackage
+
+__all__ = ["LlamaCpp"]
+
+_module = "seekloop.runtime.generate.llamacpp_worker"
+_engine = "llama.cpp"
+_data = "data: "
+_ready_s = 120.0
+_random_seed = 2**32 - 1
+"""The seed that llama.cpp takes for "any"."""
+
+
+class LlamaCpp:
+    """An awaited backend that owns one engine process with one model. Made by `start`.
+
+    Args:
+        worker: the running process.
+        address: where it listens.
+        config: what it was told.
+        cache_prompt: see `start`.
+        silence_s: see `start`.
+    """
+
+    def __init__(
+        self, worker: Worker, *, address: str, config: WorkerConfig, cache_prompt: bool, silence_s: float
+    ) -> None:
+        self.name = f"llamacpp {_version()}"
+        self._worker = worker
+        self._cache_prompt = cache_prompt
+        self._silence_s = silence_s
+        self._context = min(config.context, _wait_until_ready(worker, address=address, key=config.key))
+        # The server ends connections after a stream, sometimes just as the next request would use them again.
+        self._client = httpx2.AsyncClient(
+            base_url=address,
+            headers=_authorization(config.key),
+            timeout=httpx2.Timeout(None, connect=silence_s),
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),
+        )
+        self._turns = asyncio.Semaphore(config.streams)
+        self._heard = 0.0
+        self._hangs = False
+
+    @classmethod
+    def start(
+        cls,
+        model: Path,
+        *,
+        stop_ids: Collection[int],
+        threads: int,
+        streams: int = 8,
+        context: int = 2048,
+        cache_prompt: bool = False,
+        silence_s: float = 30.0,
+    ) -> Self:
+        """Start a process for a GGUF file and wait for its first token.
+
+        Args:
+            model: the file.
+            stop_ids: of the codec that the model was made for.
+            threads: CPU threads.
+            streams: answers generated at the same time; each holds its own memory of `context` tokens.
+            context: tokens of prompt and answer together; at most what the model was made for.
+            cache_prompt: start from what a stream still knows of an earlier prompt with the same beginning. Faster for
+                conversations; answers may then differ in the last bit, and so in a word, from those of a cold start.
+            silence_s: an engine that owes a token and says nothing for so long has as long again to answer a probe;
+                then it hangs.
+
+        Raises:
+            EngineError: it ended or was not ready in time; the end of its log is told.
+            MissingPackage: xllamacpp is not installed.
+        """
+        _version()
+        config = WorkerConfig(
+            model=str(model),
+            stop_ids=tuple(sorted(stop_ids)),
+            streams=streams,
+            context=context,
+            threads=threads,
+            key=secrets.token_hex(16),
+            parent=os.getpid(),
+        )
+        worker = Worker(_module, engine=_engine, ready_s=_ready_s)
+        address = worker.start(config.to_json())
+        try:
+            return cls(worker, address=address, config=config, cache_prompt=cache_prompt, silence_s=silence_s)
+        except BaseException:
+            worker.kill()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """Of the engine process."""
+        return self._worker.pid
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Token, None]:
+        """Answer one prompt token by token; `aclose` cancels the rest.
+
+        Raises:
+            EngineError: the prompt does not fit, or the engine died or hangs; its process is gone then.
+        """
+        check_fits(prompt, context=self._context)
+        async with self._turns:
+            self._heard = time.monotonic()
+            watch = asyncio.create_task(self._watch())
+            try:
+                async with contextlib.aclosing(self._answer(prompt)) as tokens:
+                    async for token in tokens:
+                        yield token
+            except httpx2.HTTPError as error:
+                raise await self._broken(error) from error
+            finally:
+                watch.cancel()
+
+    def alive(self) -> bool:
+        """Whether the engine process runs."""
+        return self._worker.alive()
+
+    async def probe(self) -> None:
+        """Ask for the state of the streams, which the engine tells between two tokens, however busy it is.
+
+        Raises:
+            EngineError: the engine is gone.
+        """
+        try:
+            response = await self._client.get("/slots")
+            response.raise_for_status()
+        except httpx2.HTTPError as error:
+            raise await self._broken(error) from error
+
+    async def close(self) -> None:
+        """End the process."""
+        await self._client.aclose()
+        await asyncio.to_thread(self._worker.kill)
+
+    async def _answer(self, prompt: Prompt) -> AsyncGenerator[Token, None]:
+        ids = prompt.ids
+        left = prompt.max_tokens
+        while True:
+            before = left
+            async with contextlib.aclosing(self._ids(ids, prompt, at_most=left)) as generated:
+                async for id_ in generated:
+                    if id_ in prompt.stop_ids:
+                        yield Token(None, "stop")
+                        return
+                    ids, left = (*ids, id_), left - 1
+                    yield Token(id_, None if left else "length")
+                    if not left:
+                        return
+            if left == before:
+                raise EngineError("runtime.engine_refused", engine=_engine, problem="it gave no token")
+            # It ended at a stop id of the codec that this prompt does not stop at: go on behind it.
+
+    async def _ids(self, ids: tuple[int, ...], prompt: Prompt, *, at_most: int) -> AsyncGenerator[int, None]:
+        """What the engine generates after `ids`, the stop id that ends it included."""
+        body = {
+            "prompt": ids,
+            "n_predict": at_most,
+            "stream": True,
+            "return_tokens": True,
+            "cache_prompt": self._cache_prompt,
+            **_sampling(prompt),
+        }
+        async with self._client.stream("POST", "/completion", json=body) as response:
+            if response.status_code != httpx2.codes.OK:
+                problem = (await response.aread()).decode("utf-8", "replace")
+                raise EngineError("runtime.engine_refused", engine=_engine, problem=problem)
+            async for line in response.aiter_lines():
+                if not line.startswith(_data):
+                    continue
+                self._heard = time.monotonic()
+                part = json.loads(line.removeprefix(_data))
+                if "tokens" not in part:
+                    raise EngineError("runtime.engine_refused", engine=_engine, problem=line)
+                for id_ in part["tokens"]:
+                    yield id_
+                if part["stop"]:
+                    return
+        raise httpx2.RemoteProtocolError("the answer ends early")
+
+    async def _watch(self) -> None:
+        """Kill the engine if it is silent and does not answer a probe; whoever waits for it then hears of it."""
+        while True:
+            await asyncio.sleep(max(0.0, self._heard + self._silence_s - time.monotonic()))
+            if time.monotonic() - self._heard < self._silence_s:
+                continue
+            try:
+                async with asyncio.timeout(self._silence_s):
+                    await self.probe()
+                self._heard = time.monotonic()
+            except TimeoutError:
+                self._hangs = True
+                await asyncio.to_thread(self._worker.kill)
+                return
+            except EngineError:
+                return  # dead: the stream hears of it by itself
+
+    async def _broken(self, error: Exception) -> EngineError:
+        """What a broken connection means: nearly always that the process is dead, or dying."""
+        if self._hangs:
+            return EngineError("runtime.worker_hangs", engine=_engine, seconds=f"{2 * self._silence_s:.0f}")
+        for _ in range(20):
+            if not self._worker.alive():
+                return await asyncio.to_thread(self._worker.death)
+            await asyncio.sleep(0.05)
+        return EngineError("runtime.engine_refused", engine=_engine, problem=error)
+
+
+def _sampling(prompt: Prompt) -> dict[str, Any]:
+    """llama.cpp's names. Only what we ask for is in the chain: its own default adds top-k and min-p."""
+    if prompt.temperature <= 0:
+        return {"temperature": 0.0, "samplers": ["top_k"], "top_k": 1}
+    return {
+        "temperature": prompt.temperature,
+        "top_p": prompt.top_p,
+        "samplers": ["temperature", "top_p"],
+        "seed": prompt.seed % _random_seed,
+    }
+
+
+def _wait_until_ready(worker: Worker, *, address: str, key: str) -> int:
+    """Have the engine give its first token; returns the positions that its model was made for.
+
+    Raises:
+        EngineError: it dies, or gives none in time.
+    """
+    body = {"prompt": [0], "n_predict": 1, "cache_prompt": False, "return_tokens": True}
+    try:
+        with httpx2.Client(base_url=address, headers=_authorization(key), timeout=_ready_s) as client:
+            first = client.post("/completion", json=body).raise_for_status().json()
+            model = client.get("/v1/models").raise_for_status().json()["data"][0]
+    except httpx2.HTTPError as error:
+        if not worker.alive():
+            raise worker.death() from error
+        raise EngineError("runtime.engine_refused", engine=_engine, problem=error) from error
+    if len(first["tokens"]) != 1:
+        raise EngineError("runtime.engine_refused", engine=_engine, problem="it gave no token")
+    return int(model["meta"]["n_ctx_train"])
+
+
+def _authorization(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("xllamacpp")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise MissingPackage("system.package_missing", package="xllamacpp", extra="serve") from error

@@ -1,0 +1,35 @@
+"""What the parent tells the llama.cpp worker; imports no engine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Self
+
+__all__ = ["WorkerConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerConfig:
+    """Goes to the worker as one line of JSON."""
+
+    model: str
+    """Path of a GGUF file."""
+    stop_ids: tuple[int, ...]
+    streams: int
+    context: int
+    """Tokens of prompt and answer together, for each stream."""
+    threads: int
+    key: str
+    """What requests must carry."""
+    parent: int
+    """Process that must be alive."""
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> Self:
+        """The opposite of `to_json`."""
+        return cls(**json.loads(line))

@@ -1,0 +1,128 @@
+"""Opens the backend that fits a checkpoint."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from seekloop.artifact.kinds import Checkpoint
+from seekloop.artifact.store import Store
+from seekloop.model.codec import Codec
+from seekloop.runtime.generate.backend import Backend
+from seekloop.runtime.generate.backend_async import AsyncBackend
+from seekloop.runtime.generate.bridge import Awaited, Blocking
+from seekloop.runtime.generate.echo import EchoBackend
+from seekloop.runtime.generate.llamacpp import LlamaCpp
+from seekloop.system import digests, lazy, settings
+from seekloop.system.errors import EngineError
+
+__all__ = ["Engine", "open_async", "open_backend"]
+
+Engine = Literal["auto", "torch", "llamacpp", "echo"]
+
+
+def open_backend(
+    checkpoint: Checkpoint,
+    *,
+    store: Store,
+    engine: Engine = "auto",
+    threads: int | None = None,
+    streams: int = 8,
+    context: int = 2048,
+) -> Backend:
+    """A backend that holds `checkpoint` and answers reproducibly. Close it, or use it as a context manager.
+
+    Args:
+        checkpoint: of any form.
+        store: where it, and an adapter's base, are.
+        engine: "auto" runs the gguf form on llama.cpp and all others on torch.
+        threads: CPU threads; None: as many as this process may use. For torch they hold for the whole process.
+        streams: prompts answered at the same time.
+        context: tokens of prompt and answer together.
+
+    Raises:
+        EngineError: the engine does not run this form, or does not start.
+        ArtifactError: the checkpoint, or its base, is not in the store.
+        MissingPackage: the engine is not installed.
+    """
+    chosen = _choose(engine, checkpoint)
+    if chosen == "llamacpp":
+        core = _llamacpp(checkpoint, store=store, threads=threads, streams=streams, context=context)
+        return Blocking(core, streams=streams)
+    return _in_process(checkpoint, chosen, store=store, threads=threads, streams=streams, context=context)
+
+
+def open_async(
+    checkpoint: Checkpoint,
+    *,
+    store: Store,
+    engine: Engine = "auto",
+    threads: int | None = None,
+    streams: int = 8,
+    context: int = 2048,
+    cache_prompt: bool = False,
+) -> AsyncBackend:
+    """As `open_backend`, awaited. It blocks while it loads: call it on a thread, and use the result on one event loop.
+
+    Args:
+        checkpoint: of any form.
+        store: where it, and an adapter's base, are.
+        engine: "auto" runs the gguf form on llama.cpp and all others on torch.
+        threads: CPU threads; None: as many as this process may use. For torch they hold for the whole process.
+        streams: prompts answered at the same time.
+        context: tokens of prompt and answer together.
+        cache_prompt: llama.cpp only: reuse what a stream knows of the same beginning; see `LlamaCpp.start`.
+
+    Raises:
+        EngineError: the engine does not run this form, or does not start.
+        ArtifactError: the checkpoint, or its base, is not in the store.
+        MissingPackage: the engine is not installed.
+    """
+    chosen = _choose(engine, checkpoint)
+    if chosen == "llamacpp":
+        return _llamacpp(
+            checkpoint, store=store, threads=threads, streams=streams, context=context, cache_prompt=cache_prompt
+        )
+    backend = _in_process(checkpoint, chosen, store=store, threads=threads, streams=streams, context=context)
+    return Awaited(backend, streams=streams)
+
+
+def _choose(engine: Engine, checkpoint: Checkpoint) -> Literal["torch", "llamacpp", "echo"]:
+    chosen = engine
+    if chosen == "auto":
+        chosen = "llamacpp" if checkpoint.form == "gguf" else "torch"
+    if (chosen == "llamacpp" and checkpoint.form != "gguf") or (chosen == "torch" and checkpoint.form == "gguf"):
+        code = "runtime.needs_gguf" if chosen == "llamacpp" else "runtime.needs_weights"
+        raise EngineError(code, id=digests.short(checkpoint.id), form=checkpoint.form)
+    return chosen
+
+
+def _llamacpp(
+    checkpoint: Checkpoint, *, store: Store, threads: int | None, streams: int, context: int, cache_prompt: bool = False
+) -> LlamaCpp:
+    return LlamaCpp.start(
+        store.path(checkpoint.id, "model.gguf"),
+        stop_ids=Codec.open(store.folder(checkpoint.id)).stop_ids,
+        threads=threads or settings.threads(),
+        streams=streams,
+        context=context,
+        cache_prompt=cache_prompt,
+    )
+
+
+def _in_process(
+    checkpoint: Checkpoint,
+    engine: Literal["torch", "echo"],
+    *,
+    store: Store,
+    threads: int | None,
+    streams: int,
+    context: int,
+) -> Backend:
+    if engine == "echo":
+        return EchoBackend()
+    torch = lazy.need("torch", extra="train")
+    models = lazy.need("seekloop.runtime.models", extra="train")
+    backend = lazy.need("seekloop.runtime.generate.torch_backend", extra="train")
+    torch.set_num_threads(threads or settings.threads())
+    opened: Backend = backend.TorchBackend(models.load(checkpoint, store=store), streams=streams, context=context)
+    return opened
