@@ -60,9 +60,8 @@ def run(room: str, measures: Iterable[Callable[[], Sequence[Record]]]) -> None:
     for measure in measures:
         for record in measure():
             records[record.name] = _stamped(record, command=f"make bench-{room}")
-            print(
-                f"{record.name}: {record.value:g} {record.unit} (n = {record.n}, 95 % interval {record.ci})", flush=True
-            )
+            interval = "" if record.ci is None else f", 95 % interval {record.ci[0]:.4g} to {record.ci[1]:.4g}"
+            print(f"{record.name}: {record.value:.4g} {record.unit} (n = {record.n}{interval})", flush=True)
         path.parent.mkdir(exist_ok=True)
         write_whole(path, (json.dumps(list(records.values()), ensure_ascii=False, indent=2) + "\n").encode())
 
@@ -83,7 +82,7 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
     share, z2 = successes / n, Z**2
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z / (1 + z2 / n) * ((share * (1 - share) + z2 / (4 * n)) / n) ** 0.5
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return (middle - half if successes else 0.0), (middle + half if successes < n else 1.0)
 
 
 def median_of(measure: Callable[[], float], *, runs: int) -> tuple[float, tuple[float, float]]:

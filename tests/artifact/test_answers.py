@@ -114,3 +114,11 @@ def test_the_same_text_has_another_digest_each_time(both):
     both.record_answers([an_answer(0), an_answer(1, messages=an_answer(0).messages, content=an_answer(0).content)])
     first, second = (event.facts["payload"] for event in both.events())
     assert first != second
+
+
+def test_feedback_on_an_erased_answer_is_refused(both):
+    both.record_answers([an_answer()])
+    both.erase("ans_0000", actor="dpo", reason="asked")
+    with pytest.raises(LedgerError) as caught:
+        both.record_feedback(a_feedback())
+    assert caught.value.code == "artifact.erased"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 
 from seekloop.artifact.chain import Chain
+from seekloop.artifact.ledger import Ledger
 from seekloop.system.errors import LedgerError
 from tests.artifact.making import RECEIPT, a_feedback, an_answer, corpus
 
@@ -179,3 +181,30 @@ def test_a_changed_text_is_named_and_never_given_out(filled, tamper):
 def test_a_text_that_is_gone_without_an_erasure_is_named(filled, tamper):
     tamper("DELETE FROM payload")
     assert broken(filled) == ("artifact.payload_missing", 4)
+
+
+def test_any_flipped_bit_of_the_database_file_is_found_or_changes_nothing(ledger, tmp_path):
+    for number in range(20):
+        ledger.record_answers([an_answer(number)])
+        ledger.move_alias("production", f"release:{number}", expected_version=number, actor="li", reason="r")
+    ledger.close()
+    whole, told, rng = (tmp_path / "ledger.db").read_bytes(), everything(tmp_path), random.Random(7)
+    found = 0
+    for _ in range(100):
+        data = bytearray(whole)
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        (tmp_path / "ledger.db").write_bytes(data)
+        try:
+            assert everything(tmp_path) == told
+        except LedgerError:
+            found += 1
+    assert found > 10
+
+
+def everything(folder):
+    """What a verified ledger says."""
+    ledger = Ledger.in_folder(folder)
+    try:
+        return ledger.verify(), ledger.alias_history("production"), ledger.answers()
+    finally:
+        ledger.close()

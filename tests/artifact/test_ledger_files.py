@@ -116,6 +116,12 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
     assert code_of(lambda: Ledger.open(url, key=b"k" * 32)) == "artifact.ledger_damaged"
 
 
+def test_a_place_where_no_file_can_be_is_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    url = f"sqlite:///{tmp_path / 'file' / 'ledger.db'}"
+    assert code_of(lambda: Ledger.open(url, key=b"k" * 32)) == "artifact.ledger_unreachable"
+
+
 def test_a_server_that_is_not_there_is_a_sentence_without_the_password():
     with pytest.raises(LedgerError) as caught:
         Ledger.open("postgresql://me:secret@127.0.0.1:1/x", key=b"k" * 32)

@@ -109,7 +109,7 @@ def test_an_untouched_chain_is_verified(ctx, turn):
     }
 
 
-def test_every_byte_of_every_linked_file_is_covered_and_the_hop_is_named(ctx, turn):
+def test_a_flipped_bit_in_any_linked_file_is_found_and_the_hop_is_named(ctx, turn):
     files = sorted(path for path in ctx.store.root.rglob("*") if path.is_file())
     assert len(files) == 8 * 2 + 9
     for path in files:
@@ -127,7 +127,7 @@ def test_every_byte_of_every_linked_file_is_covered_and_the_hop_is_named(ctx, tu
 
 @pytest.mark.parametrize("role", ["release", "report", "gguf", "adapter", "base", "dataset", "corpus"])
 def test_a_missing_artifact_is_named(ctx, turn, role):
-    identity = getattr(turn, role)
+    identity = vars(turn)[role]
     ctx.store.folder(identity).rename(ctx.store.root / "tmp" / "away")
     for action in (trace, verify):
         with pytest.raises(ArtifactError) as caught:

@@ -180,6 +180,14 @@ def test_every_link_leads_somewhere(page: Path):
         assert not fragment or fragment in anchors(there), target
 
 
+@pytest.mark.parametrize(("index", "pattern"), [("docs/index.md", "docs/**/*.md"), ("design/README.md", "design/*.md")])
+def test_every_page_is_in_its_index(index: str, pattern: str):
+    page = REPOSITORY / index
+    reached = {(page.parent / target.partition("#")[0]).resolve() for target in links(page)}
+    written = {path for path in REPOSITORY.glob(pattern) if path != page and not path.name.endswith(".zh.md")}
+    assert written - reached == set()
+
+
 def test_every_guide_page_is_in_both_languages():
     guides = {path for path in pages() if path.is_relative_to(REPOSITORY / "docs") or path.name.startswith("README")}
     guides -= {path for path in guides if path.parent.name in ("recipes", "design", "bench")}

@@ -64,7 +64,7 @@ def test_with_too_few_corrections_it_waits_and_keeps_no_corpus(production):
     place = production()
     lesson = learn(place, place.traffic([answer(1), answer(2)], [fixed(1)]), LearnSpec(min_corrections=2))
     assert (lesson.verdict, lesson.corpus) == ("wait", None)
-    assert lesson.reason == "wait: 1 corrected rows of the 2 that a retraining needs, 1 of 2 answers wrong"
+    assert lesson.reason == "wait: 1 corrected rows from 2 answers, and a retraining needs 2"
 
 
 def test_a_window_without_traffic_waits(production):

@@ -134,8 +134,11 @@ class World:
             return job.commit(report)
 
     def release(self, name: str, script: Script | None = None, **spec: Any) -> Release:
-        """A measured checkpoint, released."""
-        checkpoint = self.checkpoint(name, script)
+        """A scripted checkpoint, measured and released."""
+        return self.release_of(self.checkpoint(name, script), **spec)
+
+    def release_of(self, checkpoint: Checkpoint, **spec: Any) -> Release:
+        """A checkpoint, measured and released."""
         inputs = ServeInputs(checkpoint=checkpoint, report=self.report(checkpoint))
         return stage.run(ServeSpec(**spec), inputs, ctx=self.ctx)
 

@@ -4,6 +4,8 @@ import json
 
 import openai
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 HELLO = [{"role": "user", "content": "Hi"}]
 
@@ -34,6 +36,8 @@ BAD = {
     "an empty stop string": ({"stop": ""}, "stop"),
     "five stop strings": ({"stop": ["a", "b", "c", "d", "e"]}, "stop"),
     "log probabilities": ({"logprobs": True}, "logprobs"),
+    "a message without content": ({"messages": [{"role": "user"}]}, "messages.0"),
+    "a tool without a name": ({"tools": [{"type": "function", "function": {}}]}, "tools.0"),
     "a forced tool": ({"tool_choice": "required"}, "tool_choice"),
     "a response format": ({"response_format": {"type": "json_object"}}, None),
     "a penalty": ({"presence_penalty": 0.5}, None),
@@ -85,6 +89,26 @@ def test_tools_are_refused_by_a_family_that_has_none(toolless_world):
     ):
         served.client.chat.completions.create(model="production", messages=HELLO, tools=[tool])
     assert refused.value.code == "model.no_tools"
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+message = st.dictionaries(st.sampled_from(["role", "content", "tool_calls", "name"]), anything, max_size=4)
+fields = st.dictionaries(
+    st.sampled_from(["model", "messages", "stream", "stop", "tools", "max_tokens", "seed", "temperature", "logit_bias"]),
+    anything | st.lists(message, max_size=2),
+    max_size=4,
+)
+
+
+@given(fields)
+def test_no_body_at_all_makes_the_gateway_fail(served, fields):
+    content = json.dumps({"model": "production", "messages": HELLO, **fields})
+    answer = served.http.post("/v1/chat/completions", content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code in (200, 400, 404)
 
 
 def test_an_unknown_route_and_a_wrong_method_are_told_in_the_same_shape(served):

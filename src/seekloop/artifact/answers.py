@@ -10,7 +10,7 @@ from sqlalchemy import Select, delete, select
 
 from seekloop.artifact import schema
 from seekloop.artifact.journal import Journal, blocks, is_payload, since
-from seekloop.artifact.projection import ANSWERED, ERASED, FEEDBACK
+from seekloop.artifact.projection import Kind
 from seekloop.artifact.records import Answer, Event, Feedback
 from seekloop.system.errors import LedgerError
 
@@ -58,7 +58,7 @@ class AnswerLog:
                     "decoding": dict(answer.decoding),
                     "payload": pen.put(text),
                 }
-                pen.add(ANSWERED, answer.id, facts=facts, actor=answer.caller)
+                pen.add(Kind.ANSWERED, answer.id, facts=facts, actor=answer.caller)
 
     def answer(self, identity: str) -> Answer:
         """One answer.
@@ -95,13 +95,17 @@ class AnswerLog:
         """Record feedback; False where its id was recorded before.
 
         Raises:
-            LedgerError: there is no such answer.
+            LedgerError: there is no such answer, or its text was erased.
         """
         with self._journal.writing() as pen:
             if pen.connection.execute(select(schema.feedback.c.seq).filter_by(id=feedback.id)).first():
                 return False
-            if not pen.connection.execute(select(schema.answer.c.seq).filter_by(id=feedback.answer)).first():
+            row = pen.connection.execute(_answers.where(schema.answer.c.id == feedback.answer)).first()
+            if row is None:
                 raise LedgerError("artifact.no_answer", id=feedback.answer)
+            digest = self._journal.chain.read(tuple(row)).facts["payload"]
+            if not pen.connection.execute(select(schema.payload.c.digest).filter_by(digest=digest)).first():
+                raise LedgerError("artifact.erased", id=feedback.answer)
             text = {"correction": feedback.correction, "comment": feedback.comment}
             facts = {
                 "at": feedback.at,
@@ -110,7 +114,7 @@ class AnswerLog:
                 "label": feedback.label,
                 "payload": pen.put(text),
             }
-            pen.add(FEEDBACK, feedback.id, facts=facts, actor=feedback.caller)
+            pen.add(Kind.FEEDBACK, feedback.id, facts=facts, actor=feedback.caller)
         return True
 
     def feedback(self, *, answer: str | None, after: str | None) -> list[Feedback]:
@@ -137,7 +141,7 @@ class AnswerLog:
                 gone = pen.connection.execute(delete(schema.payload).where(schema.payload.c.digest == digest))
                 if gone.rowcount:
                     facts = {"payload": digest, "reason": reason}
-                    pen.add(ERASED, event.subject, facts=facts, actor=actor)
+                    pen.add(Kind.ERASED, event.subject, facts=facts, actor=actor)
 
     def _later(self, query: Select[Any], after: str, *, table: Any) -> Select[Any]:
         """`query`, cut to what was recorded after an id of `table`, or after a time."""

@@ -12,7 +12,7 @@ from seekloop.artifact import schema
 from seekloop.artifact.anchors import Anchors
 from seekloop.artifact.chain import GENESIS, Chain, EventRow, event_of
 from seekloop.artifact.journal import Journal, blocks, is_payload
-from seekloop.artifact.projection import ANSWERED, FEEDBACK, project, rows_of
+from seekloop.artifact.projection import Kind, project, rows_of
 from seekloop.artifact.records import Event
 from seekloop.system.errors import LedgerError
 
@@ -30,8 +30,10 @@ def verify(journal: Journal, anchors: Anchors | None) -> int:
     heads: dict[int, set[str]] = defaultdict(set)
     for anchor in anchors.read() if anchors else ():
         heads[anchor.seq].add(anchor.mac)
-    with journal.database.read() as connection:
-        return _Walk(connection, journal.chain, heads=heads).run()
+    with journal.database.read(snapshot=True) as connection:
+        count = _Walk(connection, journal.chain, heads=heads).run()
+        journal.database.check(connection)
+    return count
 
 
 def rebuild(journal: Journal) -> None:
@@ -93,7 +95,7 @@ class _Walk:
 
     def _check_payloads(self, events: list[Event]) -> None:
         """Every payload of these events is what was digested, or was erased by an event."""
-        owners = {event.facts["payload"]: event for event in events if event.kind in (ANSWERED, FEEDBACK)}
+        owners = {event.facts["payload"]: event for event in events if event.kind in (Kind.ANSWERED, Kind.FEEDBACK)}
         for block in blocks(list(owners)):
             present = dict(self._select(schema.payload.c.digest, schema.payload.c.body, among=block))
             erased = dict(self._select(schema.erasure.c.digest, schema.erasure.c.seq, among=block))

@@ -71,6 +71,8 @@ class Database:
         try:
             with self._opening():
                 self._bring_up()
+        except OSError as error:
+            raise LedgerError("artifact.ledger_unreachable", url=self._shown) from error
         except BaseException:
             self.close()
             raise
@@ -80,14 +82,14 @@ class Database:
         self._engine.dispose()
 
     @contextlib.contextmanager
-    def read(self) -> Iterator[Connection]:
-        """A connection in a transaction that sees one unchanging state.
+    def read(self, *, snapshot: bool = False) -> Iterator[Connection]:
+        """A connection in a read transaction; with `snapshot`, all its queries see one state.
 
         Raises:
             LedgerError: the database cannot be reached, or is locked.
         """
         with self._errors(), self._engine.connect() as connection:
-            if not self._sqlite:
+            if snapshot and not self._sqlite:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
                 yield connection
@@ -111,11 +113,23 @@ class Database:
 
     def _bring_up(self) -> None:
         """Bring the schema to the newest revision; nothing is locked where it is there already."""
-        with self.read() as connection:
-            found = _revision(connection)
+        try:
+            with self.read() as connection:
+                found = _revision(connection)
+        except UnicodeDecodeError as error:  # SQLite quotes the damaged schema, and the driver cannot decode it
+            raise LedgerError("artifact.ledger_damaged", url=self._shown) from error
         if found != schema.REVISIONS[-1]:
             with self.write() as connection:
                 _migrate(connection)
+
+    def check(self, connection: Connection) -> None:
+        """See that SQLite's own indexes agree with its tables; PostgreSQL sees to this itself.
+
+        Raises:
+            LedgerError: they do not: reads would miss rows that a scan finds.
+        """
+        if self._sqlite and connection.execute(text("PRAGMA integrity_check(1)")).scalar() != "ok":
+            raise LedgerError("artifact.ledger_damaged", url=self._shown)
 
     @contextlib.contextmanager
     def _opening(self) -> Iterator[None]:
@@ -123,6 +137,7 @@ class Database:
         if not self._sqlite:
             yield
             return
+        self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.with_name(f"{self._file.name}.lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -149,7 +164,6 @@ def insert_rows(connection: Connection, table: Table, *, rows: Sequence[Mapping[
 
 
 def _sqlite_engine(file: Path) -> Engine:
-    file.parent.mkdir(parents=True, exist_ok=True)
     engine = sqlalchemy.create_engine(
         sqlalchemy.URL.create("sqlite", database=str(file)), connect_args={"timeout": _busy_timeout_s}
     )

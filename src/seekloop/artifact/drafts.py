@@ -80,7 +80,7 @@ def sweep(parent: Path) -> int:
     for folder in parent.glob("*"):
         try:
             lock = os.open(folder, os.O_RDONLY)
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):  # committed in this moment, or another user's
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -122,8 +122,7 @@ def alias_hop(alias: Alias) -> Hop:
 
 def verdict_hop(event: Event) -> Hop:
     """The hop of a gate's verdict."""
-    said = event.facts.get("decision", event.facts.get("verdict", ""))
-    summary = f"{said} by {event.actor} at {event.at}"
+    summary = f"{event.facts.get('decision', '')} by {event.actor} at {event.at}"
     return Hop(role="gate verdict", id=f"event:{event.seq}", kind="event", summary=summary, facts=event.facts)
 
 

@@ -1,4 +1,4 @@
-"""The ledger's secret key: one small file beside the database, readable by its owner only."""
+"""Secret keys: 32 random bytes in hex, each in a file of its own that only its owner reads. One signs the ledger."""
 
 from __future__ import annotations
 

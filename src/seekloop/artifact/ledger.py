@@ -25,7 +25,7 @@ from seekloop.artifact.chain import Chain
 from seekloop.artifact.database import Database
 from seekloop.artifact.journal import Journal, stamp
 from seekloop.artifact.kinds import Artifact, Receipt
-from seekloop.artifact.projection import RESERVED
+from seekloop.artifact.projection import Kind
 from seekloop.artifact.records import Alias, Answer, ArtifactRecord, Event, Feedback, StepRecord
 from seekloop.artifact.registry import Registry
 from seekloop.system import settings
@@ -109,7 +109,7 @@ class Ledger:
         Raises:
             ValueError: the kind is one that the ledger writes itself, or the facts are not JSON.
         """
-        if kind in RESERVED:
+        if kind in [*Kind]:
             raise ValueError(f"{kind} events are written by the ledger's own methods")
         self._journal.append(kind, subject, facts=facts, actor=actor)
 
@@ -227,7 +227,8 @@ class Ledger:
 
         Args:
             release: only this release's.
-            after: only those recorded after the answer with this id, or after this ISO 8601 time.
+            after: only those recorded after the answer with this id, or after this ISO 8601 time. An id is exact; a
+                time leaves out what is recorded later but was dated earlier by another machine's clock.
             limit: at most so many.
 
         Raises:
@@ -239,7 +240,7 @@ class Ledger:
         """Record feedback; False where its id was recorded before, and nothing was written.
 
         Raises:
-            LedgerError: there is no such answer.
+            LedgerError: there is no such answer, or its text was erased.
         """
         return self._answers.record_feedback(feedback)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -12,19 +13,25 @@ from seekloop.artifact import schema
 from seekloop.artifact.database import insert_rows
 from seekloop.artifact.records import Event
 
-__all__ = ["ALIAS_MOVED", "ANSWERED", "ARTIFACT", "ERASED", "FEEDBACK", "RESERVED", "STEP", "project", "rows_of"]
+__all__ = ["Kind", "project", "rows_of"]
 
-ARTIFACT, ALIAS_MOVED, STEP = "artifact.created", "alias.moved", "step.finished"
-ANSWERED, FEEDBACK, ERASED = "answer.recorded", "feedback.recorded", "payload.erased"
-RESERVED = frozenset({ARTIFACT, ALIAS_MOVED, STEP, ANSWERED, FEEDBACK, ERASED})
-"""Kinds that have index rows; `note` may not write them."""
+
+class Kind(StrEnum):
+    """The kinds of event that have index rows; notes are of any other kind."""
+
+    ARTIFACT = "artifact.created"
+    ALIAS_MOVED = "alias.moved"
+    STEP = "step.finished"
+    ANSWERED = "answer.recorded"
+    FEEDBACK = "feedback.recorded"
+    ERASED = "payload.erased"
 
 
 def rows_of(event: Event) -> list[tuple[Table, Mapping[str, Any]]]:
     """The index rows of one event, parents before children."""
     seq, facts = event.seq, event.facts
     match event.kind:
-        case "artifact.created":
+        case Kind.ARTIFACT:
             parents = sorted(facts["parents"].items())
             return [
                 (schema.artifact, {"id": event.subject, "kind": facts["kind"], "seq": seq}),
@@ -33,16 +40,16 @@ def rows_of(event: Event) -> list[tuple[Table, Mapping[str, Any]]]:
                     for role, parent in parents
                 ),
             ]
-        case "alias.moved":
+        case Kind.ALIAS_MOVED:
             row = {"name": event.subject, "version": facts["version"], "target": facts["target"], "seq": seq}
             return [(schema.alias_move, row)]
-        case "step.finished":
+        case Kind.STEP:
             return [(schema.step, {"run": event.subject, "key": facts["key"], "seq": seq})]
-        case "answer.recorded":
+        case Kind.ANSWERED:
             return [(schema.answer, {"id": event.subject, "release": facts["release"], "seq": seq})]
-        case "feedback.recorded":
+        case Kind.FEEDBACK:
             return [(schema.feedback, {"id": event.subject, "answer": facts["answer"], "seq": seq})]
-        case "payload.erased":
+        case Kind.ERASED:
             return [(schema.erasure, {"digest": facts["payload"], "seq": seq})]
         case _:
             return []

@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, select
 from seekloop.artifact import schema
 from seekloop.artifact.journal import Journal
 from seekloop.artifact.kinds import Artifact, Receipt
-from seekloop.artifact.projection import ALIAS_MOVED, ARTIFACT, STEP
+from seekloop.artifact.projection import Kind
 from seekloop.artifact.records import Alias, ArtifactRecord, Event, StepRecord
 from seekloop.system import digests
 from seekloop.system.errors import LedgerError
@@ -42,7 +42,7 @@ class Registry:
         with self._journal.writing() as pen:
             known = select(schema.artifact.c.seq).where(schema.artifact.c.id == identity)
             if pen.connection.execute(known).first() is None:
-                pen.add(ARTIFACT, identity, facts=facts, actor=actor)
+                pen.add(Kind.ARTIFACT, identity, facts=facts, actor=actor)
 
     def artifacts(self, kind: str | None) -> list[ArtifactRecord]:
         """Recorded artifacts, oldest first."""
@@ -72,7 +72,7 @@ class Registry:
             if expected_version not in (None, version):
                 raise LedgerError("artifact.alias_moved", name=name, expected=expected_version, version=version)
             facts = {"target": target, "version": version + 1, "reason": reason}
-            pen.add(ALIAS_MOVED, name, facts=facts, actor=actor)
+            pen.add(Kind.ALIAS_MOVED, name, facts=facts, actor=actor)
         return _alias(pen.events[0])
 
     def alias(self, name: str) -> Alias | None:
@@ -92,7 +92,7 @@ class Registry:
     def record_step(self, *, run: str, name: str, key: str, outputs: Mapping[str, str], actor: str) -> None:
         """Record that a step of a run is finished."""
         facts = {"name": name, "key": key, "outputs": dict(outputs)}
-        self._journal.append(STEP, run, facts=facts, actor=actor)
+        self._journal.append(Kind.STEP, run, facts=facts, actor=actor)
 
     def find_step(self, key: str) -> dict[str, str] | None:
         """Outputs of the newest finished step with this key, of any run."""

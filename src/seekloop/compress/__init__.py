@@ -1,1 +1,1 @@
-"""Stage 4: Checkpoint + Dataset -> smaller Checkpoint."""
+"""Stage 4: a checkpoint becomes smaller or plainer, and is proven to be the same model before it counts."""

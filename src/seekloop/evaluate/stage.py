@@ -20,7 +20,6 @@ from seekloop.metrics import latency
 from seekloop.model.codec import Codec
 from seekloop.runtime.generate.backend import Backend, Completion, Prompt
 from seekloop.runtime.generate.open import open_backend
-from seekloop.runtime.models import codec_of
 from seekloop.system import seeds
 from seekloop.text.labelled import AnswerForm
 
@@ -35,10 +34,11 @@ def run(spec: EvaluateSpec, inputs: EvaluateInputs, *, ctx: RunContext) -> Repor
             none of these rows.
         EngineError: the backend did not start or stopped answering.
         ArtifactError: a file of the inputs is missing, or the disk is full.
+        ModelError: the checkpoint's codec is missing or damaged.
     """
     checkpoint, dataset = inputs.checkpoint, inputs.dataset
     asked = questions(dataset, spec, store=ctx.store)
-    codec = codec_of(checkpoint, store=ctx.store)
+    codec = Codec.open(ctx.store.folder(checkpoint.id))
     requests = prompts(asked, spec, codec=codec, seed=seeds.derive(ctx.seed, "evaluate", "sampling"))
     before = _answered_before(inputs, asked, ctx=ctx)
     with ctx.job("evaluate", spec) as job:

@@ -45,10 +45,10 @@ def decide(counts: Counts, spec: LearnSpec) -> tuple[Decision, str]:
             )
     if counts.corrections < spec.min_corrections:
         return "wait", (
-            f"wait: {counts.corrections} corrected rows of the {spec.min_corrections} that a retraining needs, "
-            f"{counts.errors} of {counts.answers} answers wrong"
+            f"wait: {counts.corrections} corrected rows from {counts.answers} answers, "
+            f"and a retraining needs {spec.min_corrections}"
         )
     return "retrain", (
-        f"retrain: {counts.corrections} corrected rows, at least {spec.min_corrections} are needed, "
-        f"{counts.errors} of {counts.answers} answers wrong"
+        f"retrain: {counts.corrections} corrected rows from {counts.answers} answers, "
+        f"and at least {spec.min_corrections} are needed"
     )

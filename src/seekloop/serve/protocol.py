@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from seekloop.artifact.rows import Message
 
@@ -61,6 +61,12 @@ class ChatMessage(_Incoming):
     reasoning_content: str | None = None
     tool_calls: list[ToolCall] | None = None
 
+    @model_validator(mode="after")
+    def _says_something(self) -> ChatMessage:
+        if self.content is None and not (self.role == "assistant" and self.tool_calls):
+            raise ValueError("a message needs content, unless it is an assistant's with tool_calls")
+        return self
+
     def as_message(self) -> Message:
         """The message as the codec takes it."""
         content = self.content
@@ -79,7 +85,16 @@ class StreamOptions(_Incoming):
     include_usage: bool = False
 
 
+def _tool(value: dict[str, Any]) -> dict[str, Any]:
+    # Kept as it came, order of keys included: that is how the model was trained to read it.
+    function = value.get("function")
+    if value.get("type") != "function" or not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise ValueError('a tool is {"type": "function", "function": {"name": …}}')
+    return value
+
+
 Stop = Annotated[str, Field(min_length=1)]
+Tool = Annotated[dict[str, Any], AfterValidator(_tool)]
 
 
 class ChatRequest(_Body):
@@ -99,7 +114,7 @@ class ChatRequest(_Body):
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     seed: int | None = None
     stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = None
-    tools: list[dict[str, Any]] | None = None
+    tools: list[Tool] | None = None
     tool_choice: Literal["auto", "none"] | None = None
     n: Literal[1] | None = None
     logprobs: Literal[False] | None = None

@@ -160,7 +160,9 @@ def _url(bound: socket.socket) -> str:
 
 
 def _stop_at_eof(server: Listener) -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin: its lock, held by a waiting thread, aborts the interpreter when it exits.
+    while os.read(0, 4096):
+        pass
     server.should_exit = True
 
 

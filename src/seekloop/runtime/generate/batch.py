@@ -108,5 +108,5 @@ class Batch:
         """Take a row out; the last one moves into its slot."""
         last = self._rows.pop()
         if place < len(self._rows):
-            self._cache.move(len(self._rows), place, last.length)
+            self._cache.move(len(self._rows), place, length=last.length)
             self._rows[place] = last

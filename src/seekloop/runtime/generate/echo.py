@@ -20,7 +20,7 @@ class EchoBackend:
     """Deterministic, instant, stateless.
 
     Args:
-        replies: answer ids by prompt ids. Every other prompt is answered with its own last eight ids, stop ids left out.
+        replies: answer ids by prompt ids. Any other prompt is answered with its own last eight ids, stop ids left out.
         pace_s: seconds between tokens, for load tests.
         clock: measures completions.
     """

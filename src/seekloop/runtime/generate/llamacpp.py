@@ -1,4 +1,4 @@
-"""Generation with llama.cpp on the CPU: a GGUF checkpoint in a supervised process of its own, spoken to in token ids."""
+"""Generation with llama.cpp on the CPU: one GGUF model in a supervised process of its own, spoken to in token ids."""
 
 from __future__ import annotations
 

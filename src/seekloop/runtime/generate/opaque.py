@@ -1,9 +1,9 @@
 """A GGUF model whose vocabulary says nothing: every token is a control token called by its number.
 
-llama.cpp's server thinks in text. It holds back ids whose bytes are half a character (in a stream those ids are lost for
-good), breaks off answers that are not UTF-8, and ends them at tokens whose names it knows. We speak ids only, so the
-engine is given the same tensors under a header without words: it then hands out every id the moment it is sampled, and
-ends at our stop ids and no others. It also loads faster, having no merges to index.
+llama.cpp's server thinks in text. It holds back ids whose bytes are half a character (in a stream those ids are lost),
+breaks off answers that are not UTF-8, and ends them at tokens whose names it knows. We speak ids only, so the engine is
+given the same tensors under a header without words: it then hands out every id the moment it is sampled, and ends at
+our stop ids and no others. It also loads faster, having no merges to index.
 
 The copy lives in anonymous memory until the engine has read it. Layout after ggml's `docs/gguf.md`, version 3.
 """
@@ -33,21 +33,6 @@ _stop_keys = ("eos", "eot", "eom")
 """The places that llama.cpp has for ids that end an answer."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Header:
-    """What stands before the weights."""
-
-    pairs: dict[str, bytes]
-    """Key -> the whole key-value pair, encoded as in the file."""
-    tensor_count: int
-    tensors: bytes
-    """Names, shapes, types and offsets, encoded as in the file."""
-    data_start: int
-    """Where the weights begin, in bytes from the start of the file."""
-    alignment: int
-    vocab_size: int
-
-
 @contextlib.contextmanager
 def opaque_copy(path: Path, *, stop_ids: Collection[int]) -> Iterator[Path]:
     """Where a copy of `path` with an opaque vocabulary can be read, inside the block and by this process only.
@@ -71,88 +56,112 @@ def opaque_copy(path: Path, *, stop_ids: Collection[int]) -> Iterator[Path]:
         yield place
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Header:
+    """What stands before the weights."""
+
+    pairs: dict[str, bytes]
+    """Key -> the whole key-value pair, encoded as in the file."""
+    tensor_count: int
+    tensors: bytes
+    """Names, shapes, types and offsets, encoded as in the file."""
+    data_start: int
+    """Where the weights begin, in bytes from the start of the file."""
+    alignment: int
+    vocab_size: int
+
+
+class _Cursor:
+    """Reads a mapped file from a position onwards."""
+
+    def __init__(self, data: mmap.mmap) -> None:
+        self.data = data
+        self.at = 0
+
+    def number(self, code: str) -> int:
+        """The little-endian number of a struct type that stands here."""
+        value: int = struct.unpack_from(f"<{code}", self.data, self.at)[0]
+        self.at += struct.calcsize(f"<{code}")
+        return value
+
+    def bytes(self, count: int) -> bytes:
+        """The next `count` bytes."""
+        self.at += count
+        return self.data[self.at - count : self.at]
+
+    def skip(self, kind: int) -> None:
+        """Go behind a value of a GGUF type."""
+        if kind == _string:
+            length = self.number("Q")
+            self.at += length
+        elif kind != _array:
+            self.at += _number_bytes[kind]
+        else:
+            inner, count = self.number("I"), self.number("Q")
+            if inner in (_string, _array):
+                for _ in range(count):
+                    self.skip(inner)
+            else:
+                self.at += count * _number_bytes[inner]
+
+
 def _read(path: Path) -> _Header:
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _parse(data)
+            return _parse(_Cursor(data))
     except (OSError, struct.error, ValueError, KeyError) as error:
         raise EngineError("runtime.not_gguf", path=path) from error
 
 
-def _parse(data: mmap.mmap) -> _Header:
-    magic, version, tensor_count, pair_count = struct.unpack_from("<4sIQQ", data, 0)
-    if magic != b"GGUF" or version not in (2, 3):
+def _parse(cursor: _Cursor) -> _Header:
+    if cursor.data[:4] != b"GGUF" or struct.unpack_from("<I", cursor.data, 4)[0] not in (2, 3):
         raise ValueError("not GGUF 2 or 3")
+    cursor.at = 8
+    tensor_count, pair_count = cursor.number("Q"), cursor.number("Q")
     pairs: dict[str, bytes] = {}
-    at = 24
     vocab_size, alignment = 0, 32
     for _ in range(pair_count):
-        name_end = _after_string(data, at)
-        key = data[at + 8 : name_end].decode()
-        kind, value = _unpack("<I", data, name_end), name_end + 4
-        end = _after(data, value, kind)
-        pairs[key] = data[at:end]
-        at = end
+        start = cursor.at
+        key = cursor.bytes(cursor.number("Q")).decode()
+        kind, value = cursor.number("I"), cursor.at
+        cursor.skip(kind)
+        pairs[key] = cursor.data[start : cursor.at]
         if key == "tokenizer.ggml.tokens":
-            vocab_size = _unpack("<Q", data, value + 4)
+            vocab_size = struct.unpack_from("<Q", cursor.data, value + 4)[0]
         elif key == "general.alignment":
-            alignment = _unpack("<I", data, value)
-    first_tensor = at
+            alignment = struct.unpack_from("<I", cursor.data, value)[0]
+    first_tensor = cursor.at
     for _ in range(tensor_count):
-        at = _after_string(data, at)
-        at += 4 + 8 * _unpack("<I", data, at) + 4 + 8
-    if at > len(data) or not vocab_size:
+        cursor.skip(_string)
+        dimensions = cursor.number("I")
+        cursor.at += 8 * dimensions + 4 + 8
+    if cursor.at > len(cursor.data) or not vocab_size:
         raise ValueError("cut short, or without a vocabulary")
     return _Header(
         pairs=pairs,
         tensor_count=tensor_count,
-        tensors=data[first_tensor:at],
-        data_start=-(-at // alignment) * alignment,
+        tensors=cursor.data[first_tensor : cursor.at],
+        data_start=-(-cursor.at // alignment) * alignment,
         alignment=alignment,
         vocab_size=vocab_size,
     )
 
 
-def _unpack(code: str, data: mmap.mmap, at: int) -> int:
-    value: int = struct.unpack_from(code, data, at)[0]
-    return value
-
-
-def _after_string(data: mmap.mmap, at: int) -> int:
-    return at + 8 + _unpack("<Q", data, at)
-
-
-def _after(data: mmap.mmap, at: int, kind: int) -> int:
-    """The position behind a value of a type that begins at `at`."""
-    if kind == _string:
-        return _after_string(data, at)
-    if kind != _array:
-        return at + _number_bytes[kind]
-    inner, count = _unpack("<I", data, at), _unpack("<Q", data, at + 4)
-    at += 12
-    if inner not in (_string, _array):
-        return at + count * _number_bytes[inner]
-    for _ in range(count):
-        at = _after(data, at, inner)
-    return at
-
-
 def _vocabulary(size: int, stop_ids: Collection[int]) -> list[bytes]:
-    stops = dict(zip(_stop_keys, sorted(stop_ids), strict=False))
-    # llama.cpp takes id 11 for the end of text where a file names none; a name that it has to look for finds nothing.
-    ends = [_pair(f"tokenizer.ggml.{key}_token_id", _u32, struct.pack("<I", id_)) for key, id_ in stops.items()]
+    """Every `tokenizer.` pair, encoded. What llama.cpp looks for by name it does not find."""
+    ends = zip(_stop_keys, sorted(stop_ids), strict=False)
     return [
-        _pair("tokenizer.ggml.model", _string, _text("gpt2")),
-        _pair("tokenizer.ggml.pre", _string, _text("default")),
-        _pair("tokenizer.ggml.tokens", _array, _list(_string, [_text(f"<{number}>") for number in range(size)])),
-        _pair("tokenizer.ggml.token_type", _array, _list(_i32, [struct.pack("<i", _control_token)] * size)),
-        _pair("tokenizer.ggml.merges", _array, _list(_string, [])),
-        _pair("tokenizer.ggml.add_bos_token", _bool, b"\0"),
-        *ends,
+        _pair("tokenizer.ggml.model", kind=_string, value=_text("gpt2")),
+        _pair("tokenizer.ggml.pre", kind=_string, value=_text("default")),
+        _pair("tokenizer.ggml.tokens", kind=_array, value=_list(_string, [_text(f"<{id_}>") for id_ in range(size)])),
+        _pair("tokenizer.ggml.token_type", kind=_array, value=_list(_i32, [struct.pack("<i", _control_token)] * size)),
+        _pair("tokenizer.ggml.merges", kind=_array, value=_list(_string, [])),
+        _pair("tokenizer.ggml.add_bos_token", kind=_bool, value=b"\0"),
+        *(_pair(f"tokenizer.ggml.{key}_token_id", kind=_u32, value=struct.pack("<I", id_)) for key, id_ in ends),
     ]
 
 
-def _pair(key: str, kind: int, value: bytes) -> bytes:
+def _pair(key: str, *, kind: int, value: bytes) -> bytes:
     return _text(key) + struct.pack("<I", kind) + value
 
 

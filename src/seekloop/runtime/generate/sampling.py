@@ -1,4 +1,4 @@
-"""The next token of each row of a batch: greedy, or drawn with a temperature from the nucleus, by the row's own seed."""
+"""The next token of a row: the likeliest, or drawn with a temperature from the nucleus, by the row's own seed."""
 
 from __future__ import annotations
 

@@ -38,9 +38,9 @@ class _SlotLayer(CacheLayerMixin):
         self._positions = positions
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        """Allocate; memory is taken when it is first written to."""
-        self.keys = self._empty_like(key_states)
-        self.values = self._empty_like(value_states)
+        """Allocate zeros: a masked position has weight 0, and 0 times whatever memory held before could be NaN."""
+        self.keys = self._zeros_like(key_states)
+        self.values = self._zeros_like(value_states)
         self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
@@ -57,14 +57,14 @@ class _SlotLayer(CacheLayerMixin):
         self.values[every, :, place.lengths] = value_states[:, :, 0]
         return self.keys[:rows, :, : place.span], self.values[:rows, :, : place.span]
 
-    def move(self, source: int, target: int, length: int) -> None:
+    def move(self, source: int, target: int, *, length: int) -> None:
         """Copy the first `length` positions of one slot over another."""
         if self.is_initialized:
             self.keys[target, :, :length] = self.keys[source, :, :length]
             self.values[target, :, :length] = self.values[source, :, :length]
 
-    def _empty_like(self, states: Tensor) -> Tensor:
-        return states.new_empty(self._slots, states.shape[1], self._positions, states.shape[3])
+    def _zeros_like(self, states: Tensor) -> Tensor:
+        return states.new_zeros(self._slots, states.shape[1], self._positions, states.shape[3])
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Unused: the masks are ours."""
@@ -101,7 +101,7 @@ class SlotCache(Cache):
         """The next pass writes one token to the end of each of the first rows; `lengths`: [rows], before it."""
         self._place.lengths, self._place.span = lengths, int(lengths.max()) + 1
 
-    def move(self, source: int, target: int, length: int) -> None:
+    def move(self, source: int, target: int, *, length: int) -> None:
         """Copy a row to another slot."""
         for layer in self._layers:
-            layer.move(source, target, length)
+            layer.move(source, target, length=length)

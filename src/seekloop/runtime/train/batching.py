@@ -15,7 +15,7 @@ from torch import Tensor
 from seekloop.model.codec import View
 from seekloop.system import seeds
 
-__all__ = ["IGNORED", "Batch", "StepPlan", "batches", "collate", "cut", "labelled", "shared_prefix"]
+__all__ = ["IGNORED", "Batch", "StepPlan", "collate", "labelled", "share_out", "shared_prefix"]
 
 IGNORED = -100
 """Label of a position that is not trained."""
@@ -80,26 +80,52 @@ class StepPlan:
         return order
 
 
-def cut(views: Sequence[View], *, budget: int, sharing: bool) -> list[list[View]]:
-    """Cut a step into micro-batches of similar lengths, at the least cost that the budget allows.
+def share_out(views: Sequence[View], *, budget: int, sharing: bool, workers: int) -> list[list[list[View]]]:
+    """Cut a step into micro-batches of similar lengths and share them out, so that the last worker is done soonest.
 
-    Dynamic programming over the views sorted by length: a micro-batch costs its padded tokens, less the prefix tokens
-    that it shares, plus a start. The same views give the same cut.
+    The same views give the same result: which worker computes what never depends on who happens to be faster.
 
     Args:
         views: of one optimizer step.
         budget: padded tokens that one micro-batch may hold; a longer view stands alone.
         sharing: whether shared prefixes are computed once.
+        workers: at least one.
+
+    Returns:
+        The micro-batches of each worker; workers that would have none are left out.
+    """
+    even = -(-sum(len(view.ids) for view in views) // workers)
+    limits = sorted({min(budget, -(-even * tenths // 10)) for tenths in (10, 11, 12, 14, 17, 5, 4)}, reverse=True)
+    offers = [_deal(_cut(views, budget=limit, sharing=sharing), workers) for limit in limits]
+    return min(offers, key=lambda offer: offer[0])[1]
+
+
+def _deal(parts: list[tuple[int, list[View]]], workers: int) -> tuple[int, list[list[list[View]]]]:
+    """Give each part, the dearest first, to the worker with the least to do; returns the most that one has to do."""
+    hands: list[list[list[View]]] = [[] for _ in range(workers)]
+    loads = [0] * workers
+    for cost, part in sorted(parts, key=lambda item: -item[0]):
+        least = loads.index(min(loads))
+        hands[least].append(part)
+        loads[least] += cost
+    return max(loads), [hand for hand in hands if hand]
+
+
+def _cut(views: Sequence[View], *, budget: int, sharing: bool) -> list[tuple[int, list[View]]]:
+    """Micro-batches of similar lengths with their costs, at the least total that the budget allows.
+
+    Dynamic programming over the views sorted by length: a micro-batch costs its padded tokens, less the prefix tokens
+    that it shares, plus a start.
     """
     ordered = sorted(views, key=lambda view: (len(view.ids), view.ids, view.row, view.turn))
     best: list[tuple[int, int]] = [(0, 0)]
     for end in range(1, len(ordered) + 1):
         best.append(min(_options(ordered[:end], best, budget=budget, sharing=sharing)))
-    cuts: list[list[View]] = []
+    cuts: list[tuple[int, list[View]]] = []
     end = len(ordered)
     while end:
-        begin = best[end][1]
-        cuts.append(ordered[begin:end])
+        cost, begin = best[end]
+        cuts.append((cost - best[begin][0], ordered[begin:end]))
         end = begin
     return cuts[::-1]
 
@@ -143,12 +169,6 @@ def collate(views: Sequence[View], *, pad: int, sharing: bool) -> Batch:
         labels[index, : len(view.labels)] = torch.tensor(view.labels)
     prefix = shared_prefix(views) if sharing and len(views) > 1 else 0
     return Batch(ids=ids, labels=labels, prefix=prefix, rows=tuple(view.row for view in views))
-
-
-def batches(views: Sequence[View], *, pad: int, budget: int, sharing: bool) -> Iterator[Batch]:
-    """The micro-batches of a step."""
-    for part in cut(views, budget=budget, sharing=sharing):
-        yield collate(part, pad=pad, sharing=sharing)
 
 
 def _common(view: View, other: View, *, at_most: int) -> int:

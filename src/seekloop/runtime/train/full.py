@@ -24,9 +24,9 @@ class Full:
         for value in model.parameters():
             value.requires_grad_(True)
 
-    def shares_prefix(self) -> bool:
-        """Always: there is no dropout."""
-        return True
+    def draws(self) -> bool:
+        """Never."""
+        return False
 
     def export(self, model: nn.Module, folder: Path) -> int:
         """Write config and weights; returns how many weights they hold."""

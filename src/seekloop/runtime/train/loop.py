@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -12,18 +12,21 @@ from torch import Tensor, nn
 
 from seekloop.artifact.context import RunContext
 from seekloop.model.codec import View
-from seekloop.runtime.train.batching import Batch, StepPlan, batches, labelled
+from seekloop.runtime.train.batching import StepPlan, labelled
 from seekloop.runtime.train.interrupt import stop_requests
-from seekloop.runtime.train.loss import summed_loss
 from seekloop.runtime.train.method import Method, put_values, trainable
 from seekloop.runtime.train.schedule import Shape, rate_at
 from seekloop.runtime.train.sentinels import check_finite, check_moved, fingerprints
 from seekloop.runtime.train.state import Best, State, Work
+from seekloop.runtime.train.workers import Workers
 from seekloop.system import seeds, settings
 from seekloop.system.errors import TrainError
 from seekloop.system.progress import Task
 
 __all__ = ["LoopConfig", "train"]
+
+_many = 2**28
+"""Trained weights beyond which each worker's own copy of the gradients (1 GiB) would be too much."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +80,23 @@ def train(
         TrainError: a sentinel stopped the run, or SIGTERM did, its work being saved.
     """
     method.apply(model, seed=ctx.seed)
-    loop = _Loop(
-        model, plan=plan, config=replace(config, sharing=config.sharing and method.shares_prefix()), work=work, ctx=ctx
-    )
-    with _threads(settings.threads()), stop_requests() as stopping, torch.random.fork_rng(devices=[]):
+    count = _workers(model, method)
+    threads = settings.threads() // count
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_threads(threads))
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        stopping = stack.enter_context(stop_requests())
+        workers = stack.enter_context(
+            Workers.open(
+                model,
+                count=count,
+                threads=threads,
+                budget=config.tokens_per_batch,
+                pad=config.pad,
+                sharing=config.sharing and not method.draws(),
+            )
+        )
+        loop = _Loop(model, workers, plan=plan, config=config, work=work, ctx=ctx)
         loop.resume()
         with ctx.progress.task("train", total=plan.tokens()) as task:
             task.advance(loop.state.tokens)
@@ -95,8 +111,11 @@ def train(
 
 
 class _Loop:
-    def __init__(self, model: nn.Module, *, plan: StepPlan, config: LoopConfig, work: Work, ctx: RunContext) -> None:
-        self.model, self.plan, self.config, self.work, self.ctx = model, plan, config, work, ctx
+    def __init__(
+        self, model: nn.Module, workers: Workers, *, plan: StepPlan, config: LoopConfig, work: Work, ctx: RunContext
+    ) -> None:
+        self.model, self.workers, self.plan, self.config = model, workers, plan, config
+        self.work, self.ctx = work, ctx
         self.parameters = trainable(model)
         self.optimizer = torch.optim.AdamW(_groups(self.parameters, config.weight_decay), lr=0.0, fused=True)
         self.state = State()
@@ -163,12 +182,12 @@ class _Loop:
         torch.manual_seed(seeds.derive(self.ctx.seed, "train", "dropout", step))
         # With several processes this is the one number to add up over them, and the gradients the one thing to sum.
         total = sum(labelled(view) for view in views)
-        loss = 0.0
-        for batch in self._batches(views):
-            part = summed_loss(self.model, batch) / total
-            check_finite(part.item(), what="loss", step=step, rows=batch.rows)
-            part.backward()
-            loss += part.item()
+        loss = self.workers.learn(
+            views,
+            list(self.parameters.values()),
+            total=total,
+            check=lambda value, batch: check_finite(value, what="loss", step=step, rows=batch.rows),
+        )
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.config.max_grad_norm).item()
         check_finite(norm, what="gradient", step=step, rows=[view.row for view in views])
         self.optimizer.step()
@@ -184,8 +203,7 @@ class _Loop:
         total = sum(labelled(view) for view in views)
         if not total:
             return
-        with torch.no_grad():
-            loss = sum(summed_loss(self.model, batch).item() for batch in self._batches(views)) / total
+        loss = self.workers.score(views) / total
         self.state.history.append({**self._place(), "eval_loss": loss})
         if self.config.keep == "best" and (self.state.best is None or loss < self.state.best.loss):
             self.state.best = Best(step=self.state.step, loss=loss, labelled=self.state.labelled)
@@ -194,9 +212,11 @@ class _Loop:
     def _place(self) -> dict[str, float]:
         return {"step": self.state.step, "epoch": self.state.step / self.plan.steps_per_epoch}
 
-    def _batches(self, views: Sequence[View]) -> Iterator[Batch]:
-        config = self.config
-        return batches(views, pad=config.pad, budget=config.tokens_per_batch, sharing=config.sharing)
+
+def _workers(model: nn.Module, method: Method) -> int:
+    """One for each thread; one in all where they would draw from one generator, or hold large gradients each."""
+    trained = sum(value.numel() for value in trainable(model).values())
+    return 1 if method.draws() or trained > _many else settings.threads()
 
 
 def _groups(parameters: Mapping[str, nn.Parameter], decay: float) -> list[dict[str, object]]:

@@ -134,9 +134,9 @@ class Lora:
             layer.lora_B.requires_grad_(True)
             layer.train()
 
-    def shares_prefix(self) -> bool:
-        """Only without dropout."""
-        return self.dropout == 0.0
+    def draws(self) -> bool:
+        """Only for dropout."""
+        return self.dropout > 0.0
 
     def export(self, model: nn.Module, folder: Path) -> int:
         """Write PEFT's two files; returns how many weights they hold."""

@@ -23,8 +23,8 @@ class Method(Protocol):
     def apply(self, model: nn.Module, *, seed: int) -> None:
         """Change `model` in place so that exactly the parameters to train require gradients."""
 
-    def shares_prefix(self) -> bool:
-        """Whether equal tokens at the beginning of two rows have equal states while training: false under dropout."""
+    def draws(self) -> bool:
+        """Whether training draws random numbers, as dropout does: then nothing is shared or done side by side."""
 
     def export(self, model: nn.Module, folder: Path) -> int:
         """Write the trained weights as the checkpoint's files; returns how many weights they hold."""

@@ -1,0 +1,64 @@
+"""An adapter folded into its base: the full form, proven on a fixed probe to give the adapter's logits."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.numpy import save_file
+
+from seekloop.artifact.kinds import Checkpoint
+from seekloop.artifact.store import Store
+from seekloop.compress.weights import open_weights
+from seekloop.runtime import models
+from seekloop.runtime.weights import open_model
+from seekloop.system import digests
+from seekloop.system.errors import ModelError
+from seekloop.system.progress import Progress
+
+__all__ = ["check_logits", "write_merged"]
+
+_tolerance = 1e-5
+"""Largest difference of two logits, relative to the largest logit."""
+_probe = (4, 32)
+
+
+def write_merged(checkpoint: Checkpoint, folder: Path, *, store: Store, progress: Progress) -> int:
+    """Write config and merged weights into `folder`, compare logits, and return the number of weights.
+
+    Raises:
+        ModelError: the checkpoint is compressed, its adapter does not fit, or the logits differ.
+    """
+    with (
+        open_weights(checkpoint, store=store) as weights,
+        progress.task("merge", total=len(weights.names) + 1) as task,
+    ):
+        merged = {}
+        for name in weights.names:
+            merged[name] = weights.read(name)
+            task.advance()
+        save_file(merged, folder / "model.safetensors", metadata={"format": "pt"})
+        for name in ("config.json", "generation_config.json"):
+            if (weights.folder / name).is_file():
+                shutil.copyfile(weights.folder / name, folder / name)
+        task.note("comparing logits")
+        check_logits(checkpoint, folder, store=store)
+        task.advance()
+    return sum(tensor.size for tensor in merged.values())
+
+
+@torch.inference_mode()
+def check_logits(checkpoint: Checkpoint, folder: Path, *, store: Store) -> None:
+    """Compare the logits of `checkpoint` with those of the model in `folder`, on ids that are always the same.
+
+    Raises:
+        ModelError: they differ by more than fp32 rounds.
+    """
+    before, after = models.load(checkpoint, store=store), open_model(folder)
+    rows, length = _probe
+    ids = (torch.arange(rows * length) * 7919 % before.config.vocab_size).view(rows, length)
+    wanted, got = before(input_ids=ids).logits, after(input_ids=ids).logits
+    difference = float((wanted - got).abs().max() / wanted.abs().max())
+    if not difference <= _tolerance:
+        raise ModelError("compress.logits_differ", id=digests.short(checkpoint.id), difference=f"{difference:.1e}")
