@@ -10,24 +10,25 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bench import harness
 from bench.harness import REPOSITORY, Record
+from seekloop.loop.project import Project
 
-__all__ = ["RECIPE", "measure"]
+__all__ = ["RECIPE", "config", "measure"]
 
 SEEKLOOP = str(Path(sys.executable).with_name("seekloop"))
 RECIPE = "banking77_smollm2-135m_lora_cpu"
 PROJECT = REPOSITORY / "runs" / "banking77"
 
 
-def measure(folder: Path) -> Sequence[Record]:
-    """Make the project and run its first round; going on with it where a run was stopped before."""
+def measure(folder: Path, *flags: str) -> Sequence[Record]:
+    """Write the project's config beside the recipe, and run its first round."""
     if not (PROJECT / "seekloop.yaml").exists():
-        source = next(path for name in ("train.csv.gz", "train.csv") if (path := folder / name).exists())
-        init = [SEEKLOOP, "init", str(PROJECT), "--recipe", RECIPE, "--data", str(source)]
-        subprocess.run(init, check=True)
-    done = subprocess.run([SEEKLOOP, "run", "--project", str(PROJECT), "--json"], stdout=subprocess.PIPE, check=True)
+        Project.create(PROJECT, config(folder))
+    command = [SEEKLOOP, "run", "--project", str(PROJECT), "--json", *flags]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     receipt = json.loads(done.stdout)
     text = json.dumps(receipt, ensure_ascii=False, indent=2) + "\n"
     (REPOSITORY / "benchmarks" / "banking77_receipt.json").write_text(text, "utf-8")
@@ -47,7 +48,14 @@ def measure(folder: Path) -> Sequence[Record]:
     ]
 
 
+def config(folder: Path) -> dict[str, Any]:
+    """All that the project says beside its recipe: where the files are, split as they were published."""
+    files = (("train.csv.gz", "train"), ("test.csv", "test"))
+    sources = [{"path": str((folder / name).resolve()), "split": split} for name, split in files]
+    return {"recipe": RECIPE, "data": {"sources": sources, "labels": str((folder / "categories.json").resolve())}}
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit("error: which folder holds Banking77?\nhint: make bench-banking77 DATA=FOLDER")
-    harness.run("banking77", [lambda: measure(Path(sys.argv[1]))])
+    harness.run("banking77", [lambda: measure(Path(sys.argv[1]), *sys.argv[2:])])

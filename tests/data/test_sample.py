@@ -42,9 +42,9 @@ def test_the_readme_counts_the_same(make):
 
 def test_ten_intents_of_58_messages_are_kept_in_exact_shares(make):
     made = make(SPEC)
-    assert made.dataset.splits == {"train": 240, "validation": 30, "test": 70}
+    assert made.dataset.splits == {"train": 400, "validation": 60, "test": 120}
     assert len(made.dataset.labels) == 10
-    assert set(Counter(row.label for row in made.rows["test"]).values()) == {7}
+    assert set(Counter(row.label for row in made.rows["test"]).values()) == {12}
 
 
 def test_messages_with_personal_data_are_kept_and_masked(make):

@@ -41,8 +41,7 @@ class Chain:
     def signed(self, row: EventRow) -> bool:
         """Whether an event carries the signature of this key."""
         # SQLite keeps whatever type it is given: a changed row may hold bytes where text was.
-        is_text = all(isinstance(value, str) for value in row[1:])
-        return is_text and self.holds(row[7], *row[:7])
+        return set(map(type, row[1:])) == {str} and self.holds(row[7], *row[:7])
 
     def read(self, row: EventRow) -> Event:
         """The event in a row of the database.

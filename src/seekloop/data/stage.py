@@ -158,10 +158,10 @@ class _Making:
         return self.job.commit(dataset)
 
     def _settle(self, survey: _Survey) -> None:
-        """Tell the guard what is held out or was trained: the parent's rows, and those that sources fix."""
-        if self.parent is not None:
+        """Tell the guard what is held out or was trained: rows of all rounds before, and those that sources fix."""
+        for ancestor in self._ancestors():
             for split in SPLITS:
-                self.guard.settle(split, self._parent_rows(split))
+                self.guard.settle(split, self._rows_of(ancestor, split))
         for split in survey.fixed - {"train"}:
             mine = (self._cleaned(row) for row in read_rows(survey.path) if row.meta.get("split") == split)
             self.guard.settle(split, (row for row in mine if row.dropped is None))
@@ -230,14 +230,21 @@ class _Making:
         if self.spec.replay is None or self.parent is None:
             return []
         seed = seeds.derive(self.job.ctx.seed, "data", "replay")
-        rows = self._parent_rows("train")
+        rows = self._rows_of(self.parent, "train")
         chosen = replayed(rows, self.spec.replay, new=self.prompts, seed=seed, parent=self.parent.id)
         self.names.update(row.label for row in chosen if row.label is not None)
         return chosen
 
-    def _parent_rows(self, split: Split) -> Iterator[Row]:
-        assert self.parent is not None  # callers look first
-        return read_rows(self.job.ctx.store.path(self.parent.id, f"{split}.jsonl"))
+    def _ancestors(self) -> Iterator[Dataset]:
+        """The parent, its parent, and so on to the first round's dataset."""
+        ancestor = self.parent
+        while ancestor is not None:
+            yield ancestor
+            before = ancestor.parents.get("parent")
+            ancestor = self.job.ctx.store.open(before, Dataset) if before else None
+
+    def _rows_of(self, dataset: Dataset, split: Split) -> Iterator[Row]:
+        return read_rows(self.job.ctx.store.path(dataset.id, f"{split}.jsonl"))
 
     def _calibrate(self) -> int:
         """Write the calibration view: the train rows with the lowest hashes."""

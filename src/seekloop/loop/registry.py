@@ -25,8 +25,10 @@ class Released:
     """What is served: a compressed form, or the tuned checkpoint itself."""
     tuned: Checkpoint
     """The adapter or full checkpoint that training continues."""
-    dataset: Dataset
-    """Whose test split is frozen, and whose train rows are replayed."""
+    frozen: Dataset
+    """Whose test split every later round is held to: the first round's."""
+    trained_on: Dataset
+    """Whose train rows are replayed; its ancestors' test rows are never trained."""
 
 
 def promote(alias: str, release: Release, *, reason: str, ctx: RunContext) -> Alias:
@@ -81,7 +83,8 @@ def released(alias: str, *, ctx: RunContext) -> Released:
         report=report,
         checkpoint=checkpoint,
         tuned=tuned,
-        dataset=store.open(report.dataset, Dataset),
+        frozen=store.open(report.dataset, Dataset),
+        trained_on=store.open(tuned.parents["dataset"], Dataset),
     )
 
 

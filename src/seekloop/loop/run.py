@@ -1,6 +1,6 @@
 """The whole loop, in order. Read this file first.
 
-    first round   data -> tune -> evaluate(base) -> compress -> evaluate(every form) -> release -> promote
+    first round   read -> data -> tune -> evaluate(base) -> compress -> evaluate(every form) -> release -> promote
     next round    learn -> data(+ replay) -> tune(continue) -> compress -> evaluate -> gate -> release -> promote
 
 Every line is a step that the ledger remembers: run it again after a crash and it goes on where it stopped.
@@ -14,6 +14,7 @@ from seekloop.artifact.kinds import Checkpoint, Dataset, Lesson, Release, Report
 from seekloop.compress import stage as compress
 from seekloop.compress.spec import CompressInputs
 from seekloop.data import stage as data
+from seekloop.data.read.corpus import read_corpus
 from seekloop.data.spec import DataInputs
 from seekloop.evaluate import stage as evaluate
 from seekloop.evaluate.spec import EvaluateInputs
@@ -70,7 +71,8 @@ class NextRound:
 def first_round(spec: ProjectSpec, steps: Steps) -> FirstRound:
     """From raw data to a promoted release."""
     ctx = steps.ctx
-    dataset = steps.do("data", data.run, spec.data, DataInputs())
+    corpus = steps.made("read", lambda: read_corpus(spec.data.sources, ctx=ctx, spec=spec.data.read))
+    dataset = steps.do("data", data.run, spec.data, DataInputs(corpus=corpus))
     base = steps.made("base", lambda: open_base(spec.base, ctx=ctx))
     tuned = steps.do("tune", tune.run, spec.tune, TuneInputs(dataset=dataset, checkpoint=base))
     base_report = steps.do(
@@ -105,14 +107,14 @@ def next_round(spec: ProjectSpec, traffic: Traffic, steps: Steps) -> NextRound:
         return NextRound(traffic=traffic, lesson=lesson)
 
     corpus = registry.corpus_of(lesson, ctx=ctx)
-    dataset = steps.do("data 2", data.run, spec.incremental.data, DataInputs(corpus=corpus, parent=parent.dataset))
+    dataset = steps.do("data 2", data.run, spec.incremental.data, DataInputs(corpus=corpus, parent=parent.trained_on))
     tuned = steps.do("tune 2", tune.run, spec.incremental.tune, TuneInputs(dataset=dataset, checkpoint=parent.tuned))
     candidate = tuned
     if spec.release_form:
         method = spec.compress[spec.release_form]
         candidate = steps.do("compress 2", compress.run, method, CompressInputs(checkpoint=tuned, dataset=dataset))
 
-    frozen_inputs = EvaluateInputs(checkpoint=candidate, dataset=parent.dataset, baseline=parent.report)
+    frozen_inputs = EvaluateInputs(checkpoint=candidate, dataset=parent.frozen, baseline=parent.report)
     frozen = steps.do("evaluate 2 frozen", evaluate.run, spec.evaluate, frozen_inputs)
     before_inputs = EvaluateInputs(checkpoint=parent.checkpoint, dataset=dataset)
     before = steps.do("evaluate parent lesson", evaluate.run, spec.evaluate, before_inputs)

@@ -82,7 +82,7 @@ class Steps:
         )
 
     def _is_whole(self, identity: str) -> bool:
-        return identity in {*self.ctx.store.list(identity.partition(":")[0])}
+        return identity in self.ctx.store.list(identity.partition(":")[0])
 
     def _recorded_seconds(self, identity: str) -> float:
         return self.ctx.store.receipt(identity).wall_s

@@ -86,7 +86,7 @@ def _production(project: Project, ctx: RunContext) -> JSON:
         ctx.progress.say(f"production: {wrong} of {len(customers)} answers were wrong and sent back")
 
         steps = Steps(ctx, "second round")
-        made = next_round(project.spec, collect(ctx), steps)
+        made = next_round(project.spec, collect(ctx, release=first), steps)
         found["round2"] = next_receipt(made, steps)
         found["promoted"] = made.promoted
         if made.release is not None:

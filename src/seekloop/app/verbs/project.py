@@ -8,6 +8,7 @@ from typing import Any
 from seekloop.app.console import Bars, print_json, print_table
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Report
+from seekloop.loop import registry
 from seekloop.loop.plan import plan as make_plan
 from seekloop.loop.project import Project
 from seekloop.loop.receipt import first_receipt, next_receipt
@@ -61,7 +62,7 @@ def _first(project: Project, ctx: RunContext) -> dict[str, Any]:
 
 
 def _next(project: Project, ctx: RunContext) -> dict[str, Any]:
-    traffic = collect(ctx)
+    traffic = collect(ctx, release=registry.released(project.spec.alias, ctx=ctx).release.id)
     steps = Steps(ctx, f"round on {digests.short(traffic.id)}")
     return next_receipt(next_round(project.spec, traffic, steps), steps)
 
