@@ -1,6 +1,7 @@
 """The whole loop on all 77 intents of Banking77: real customers' wording, by a recipe and a config alone.
 
-make bench-banking77 DATA=FOLDER         FOLDER holds the data set's train.csv or train.csv.gz
+`make bench-banking77 DATA=FOLDER`: FOLDER holds `train.csv.gz`, `test.csv` and `categories.json`. Killed, it goes on
+where it stopped. Flags after the folder of `python -m bench.banking77 FOLDER` reach `seekloop run`.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def measure(folder: Path, *flags: str) -> Sequence[Record]:
             ci=tuple(interval["ci"]),
             model="smollm2-135m",
             data="banking77, 77 intents",
-            seed=receipt.get("seed"),
+            seed=Project.open(PROJECT).spec.seed,
         )
     ]
 

@@ -1,7 +1,6 @@
 """The house itself: start-up, lost updates, torn writes, exact codecs, and the demo from end to end.
 
-make bench-foundation                    everything
-python -m bench.foundation cli kill9     some of it: cli, updates, kill9, codecs, demo
+`make bench-foundation` measures everything; `python -m bench.foundation cli kill9` some of it.
 """
 
 from __future__ import annotations

@@ -93,8 +93,8 @@ def test_an_unknown_base_is_refused_with_the_known_ones(folder):
 
 
 def test_a_full_disk_is_a_sentence_and_leaves_nothing(folder):
-    (folder / "rows.jsonl").write_text(GOOD_ROWS.replace("message", "message " + "long " * 2000), "utf-8")
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536)); "
+    (folder / "rows.jsonl").write_text(GOOD_ROWS.replace("message", "message " + "long " * 40_000), "utf-8")
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20)); "
     ignore = "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
     code = limit + ignore + "from seekloop.app.main import main; main()"
     done = subprocess.run(

@@ -14,11 +14,11 @@ from seekloop.artifact.store import Store
 from tests.artifact.making import an_answer, corpus, put
 
 KILLS = 200
-SIZE = 2**20
+SIZE = 2**18
 
 
-def killed(work: Callable[[int], None], *, after_s: float) -> int:
-    """Run `work(pipe)` in a fork, kill it some time after its first byte; returns how many bytes it wrote."""
+def killed(work: Callable[[int], None], *, after: int, delay_s: float) -> int:
+    """Run `work(pipe)` in a fork, kill it a moment after it wrote `after` bytes; returns how many it wrote in all."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -26,8 +26,12 @@ def killed(work: Callable[[int], None], *, after_s: float) -> int:
         work(write)
         os._exit(0)
     os.close(write)
-    told = os.read(read, 1)
-    select.select([], [], [], after_s)
+    told = b""
+    while len(told) < after:
+        byte = os.read(read, 1)
+        assert byte, "the child ended before it was killed"
+        told += byte
+    select.select([], [], [], delay_s)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     while more := os.read(read, 65536):
@@ -53,13 +57,14 @@ def test_two_hundred_kills_while_artifacts_are_written_leave_none_unreadable(sto
     rng = random.Random(7)
     orphans = acknowledged = 0
     for kill in range(KILLS):
-        acknowledged += killed(write_artifacts(store.root, kill), after_s=rng.uniform(0, 0.02)) - 1
+        work = write_artifacts(store.root, kill)
+        acknowledged += killed(work, after=rng.choice([1, 2, 3]), delay_s=rng.uniform(0, 0.01)) - 1
         left = len(list((store.root / "tmp").iterdir()))
         assert left <= 1
         orphans += left
         assert store.sweep() == left
-    assert orphans > KILLS / 2, "the kills came between writes, not during them"
-    assert len(store.list()) >= acknowledged
+    assert orphans > KILLS / 10, "the kills came between writes, not during them"
+    assert len(store.list()) >= acknowledged > KILLS / 2
     for identity in store.list():
         store.verify(identity)
     assert list((store.root / "tmp").iterdir()) == []
@@ -79,9 +84,9 @@ def test_no_acknowledged_answer_is_lost_to_a_kill_and_no_batch_is_torn(tmp_path)
                 ledger.record_answers([an_answer(start + number) for number in range(5)])
                 os.write(pipe, b".")
 
-        acknowledged += killed(_work, after_s=rng.uniform(0, 0.05)) - 1
+        acknowledged += killed(_work, after=rng.choice([1, 3, 5]), delay_s=rng.uniform(0, 0.01)) - 1
     ledger = Ledger.in_folder(tmp_path)
     count = ledger.verify()
     ledger.close()
     assert count % 5 == 0
-    assert count >= acknowledged * 5 > 0
+    assert count >= acknowledged * 5 > 20

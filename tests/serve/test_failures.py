@@ -203,3 +203,20 @@ def test_what_does_not_finish_in_time_is_cancelled_and_recorded(world):
         last = answer.result().text.splitlines()[-2]
     assert json.loads(last.removeprefix("data: "))["error"]["code"] == "serve.closing"
     assert [reason for reason, _ in rows(world)] == ["cancelled"]
+
+
+def test_a_gateway_that_stops_while_an_engine_starts_leaves_none_behind(world):
+    made = []
+
+    async def slow(checkpoint):
+        made.append(await world.open(checkpoint))
+        starting.set()
+        await asyncio.sleep(0.2)
+        return made[-1]
+
+    starting = threading.Event()
+    world.promote(world.release("a"))
+    with world.serving(opener=slow) as served:
+        starting.wait()
+        served.running.stop()
+    assert [engine.alive() for engine in made] == [False]

@@ -98,7 +98,9 @@ anything = st.recursive(
 )
 message = st.dictionaries(st.sampled_from(["role", "content", "tool_calls", "name"]), anything, max_size=4)
 fields = st.dictionaries(
-    st.sampled_from(["model", "messages", "stream", "stop", "tools", "max_tokens", "seed", "temperature", "logit_bias"]),
+    st.sampled_from(
+        ["model", "messages", "stream", "stop", "tools", "max_tokens", "seed", "temperature", "logit_bias"]
+    ),
     anything | st.lists(message, max_size=2),
     max_size=4,
 )

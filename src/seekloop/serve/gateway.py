@@ -116,7 +116,7 @@ class Gateway:
         release = worker.release
         if request.model not in (self.options.alias, release.id):
             raise UsageError("serve.unknown_model", model=request.model, alias=self.options.alias, release=release.id)
-        sent = messages = [message.as_message() for message in request.messages]
+        messages = sent = [message.as_message() for message in request.messages]
         if release.system and all(message.role != "system" for message in messages):
             messages = [Message(role="system", content=release.system), *messages]
         ids = worker.codec.prompt_ids(messages, tools=request.offered_tools)
@@ -128,7 +128,7 @@ class Gateway:
         seed = secrets.randbits(31) if request.seed is None and temperature else request.seed or 0
         return Order(
             caller=caller,
-            messages=[message.model_dump(mode="json", exclude_defaults=True) for message in sent],
+            messages=[{"content": "", **message.model_dump(mode="json", exclude_defaults=True)} for message in sent],
             prompt=Prompt(
                 ids=ids,
                 stop_ids=worker.codec.stop_ids,

@@ -9,7 +9,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from seekloop.artifact.rows import Message
 
-__all__ = ["ChatMessage", "ChatRequest", "FeedbackRequest"]
+__all__ = [
+    "ChatMessage",
+    "ChatRequest",
+    "FeedbackRequest",
+    "StreamOptions",
+    "TextPart",
+    "ToolCall",
+    "ToolFunction",
+]
 
 
 class _Incoming(BaseModel):

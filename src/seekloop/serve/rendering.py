@@ -30,7 +30,7 @@ def completion(reply: Reply, *, model: str) -> dict[str, Any]:
     if reply.tool_calls:
         message |= {"content": reply.content or None, "tool_calls": list(reply.tool_calls)}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reply.finish_reason}
-    return _frame(reply, "chat.completion", model) | {"choices": [choice], "usage": _usage(reply)}
+    return _frame(reply, kind="chat.completion", model=model) | {"choices": [choice], "usage": _usage(reply)}
 
 
 class EventStream(StreamingResponse):
@@ -47,7 +47,9 @@ class EventStream(StreamingResponse):
 
     def __init__(self, reply: Reply, *, model: str, include_usage: bool) -> None:
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no", **identity(reply)}
-        super().__init__(_events(reply, model, include_usage), media_type="text/event-stream", headers=headers)
+        super().__init__(
+            _events(reply, model=model, include_usage=include_usage), media_type="text/event-stream", headers=headers
+        )
         self._reply = reply
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,8 +60,8 @@ class EventStream(StreamingResponse):
             self._reply.cancel()
 
 
-async def _events(reply: Reply, model: str, include_usage: bool) -> AsyncIterator[bytes]:
-    frame = _frame(reply, "chat.completion.chunk", model) | ({"usage": None} if include_usage else {})
+async def _events(reply: Reply, *, model: str, include_usage: bool) -> AsyncIterator[bytes]:
+    frame = _frame(reply, kind="chat.completion.chunk", model=model) | ({"usage": None} if include_usage else {})
     yield _event(frame | _choice({"role": "assistant", "content": ""}))
     try:
         async for delta in reply.deltas():
@@ -73,7 +75,7 @@ async def _events(reply: Reply, model: str, include_usage: bool) -> AsyncIterato
     yield b"data: [DONE]\n\n"
 
 
-def _frame(reply: Reply, kind: str, model: str) -> dict[str, Any]:
+def _frame(reply: Reply, *, kind: str, model: str) -> dict[str, Any]:
     return {
         "id": reply.id,
         "object": kind,

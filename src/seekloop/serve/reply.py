@@ -146,7 +146,7 @@ class Reply:
         except EngineError:
             if self._live and (self.content or self.reasoning):
                 raise
-            self._ids, self.content, self.reasoning = [], "", ""
+            self._ids, self._first_at, self.content, self.reasoning = [], None, "", ""
             await self._worker.revive()
             return await self._attempt()
 
@@ -165,6 +165,8 @@ class Reply:
                 reason = token.finish_reason or reason
         last = decoder.finish()
         self._take(last, watch)
+        if watch.hit:
+            return "stop"
         self._let_out(Delta(content=watch.finish(), tool_calls=last.tool_calls))
         self.tool_calls = last.tool_calls
         return "tool_calls" if last.tool_calls else reason

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from seekloop.serve.gateway import Gateway
     from seekloop.serve.listener import Listener
 
-__all__ = ["Running", "in_thread", "open_gateway", "serve_forever"]
+__all__ = ["Running", "in_thread", "main", "open_gateway", "serve_forever"]
 
 
 @contextlib.contextmanager
@@ -180,7 +180,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes")
     parser.add_argument("--until-eof", action="store_true")
     given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("seekloop").setLevel(logging.INFO)
     try:
         serve_forever(
             given.project,

@@ -50,6 +50,7 @@ class Worker:
         self._logger = logging.getLogger("seekloop.serve")
         self._backend: AsyncBackend | None = None
         self._changing = asyncio.Lock()
+        self._restart: asyncio.Task[None] | None = None
         self._unused = asyncio.Event()
         self._unused.set()
         self._heard = 0.0
@@ -70,7 +71,11 @@ class Worker:
                 await asyncio.to_thread(store.verify, weights)
         codec = await asyncio.to_thread(Codec.open, store.folder(checkpoint.id))
         worker = cls(release, checkpoint, codec=codec, opener=opener, options=options)
-        await worker.revive()
+        try:
+            await worker.revive()
+        except BaseException:
+            await worker.close()
+            raise
         return worker
 
     @property
@@ -117,21 +122,15 @@ class Worker:
         raise EngineError("serve.engine_stopped", release=digests.short(self.release.id))
 
     async def revive(self) -> None:
-        """Make sure that the engine runs and gives a token, starting a new one where it does not.
+        """Make sure that the engine runs and gives a sign of life, starting a new one where it does not.
 
         Raises:
             EngineError: it cannot be started, or could not a moment ago.
         """
-        async with self._changing:
-            if self.alive:
-                return
-            if _now() - self._failed < self._options.retry_s:
-                raise EngineError("serve.engine_down", release=digests.short(self.release.id))
-            self._failed = _now()
-            await self._drop()
-            self._backend = await self._opener(self.checkpoint)
-            await self._probe(self._backend)
-            self._failed = float("-inf")
+        # One start for all who wait; whoever of them gives up must not leave an engine behind that nobody knows.
+        if self._restart is None or self._restart.done():
+            self._restart = asyncio.create_task(self._start())
+        await asyncio.shield(self._restart)
 
     async def check(self) -> None:
         """Look after the engine: replace it where it died, or gave no sign of life for `probe_s` and then to a probe.
@@ -160,6 +159,18 @@ class Worker:
         """Stop the engine."""
         async with self._changing:
             await self._drop()
+
+    async def _start(self) -> None:
+        async with self._changing:
+            if self.alive:
+                return
+            if _now() - self._failed < self._options.retry_s:
+                raise EngineError("serve.engine_down", release=digests.short(self.release.id))
+            self._failed = _now()
+            await self._drop()
+            self._backend = await self._opener(self.checkpoint)
+            await self._probe(self._backend)
+            self._failed = float("-inf")
 
     async def _probe(self, backend: AsyncBackend) -> None:
         try:

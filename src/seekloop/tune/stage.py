@@ -128,7 +128,7 @@ def _write_state(job: Job, state: State, prepared: Prepared) -> None:
         "too_long": list(prepared.too_long),
         "log_history": state.history,
     }
-    job.path("trainer_state.json").write_text(json.dumps(value, indent=2) + "\n", "utf-8")
+    job.path("trainer_state.json").write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
 def _cost(state: State) -> dict[str, float]:

@@ -36,12 +36,10 @@ def lineage(*, folder: Path, identity: str, as_json: bool) -> None:
 def verify(*, folder: Path, identity: str | None, as_json: bool) -> None:
     """Re-read every byte behind `identity`, or behind everything in the project."""
     ctx = Project.open(folder).context()
-    wanted = [identity] if identity else [record.id for record in ctx.ledger.artifacts()]
-    hops: set[str] = set()
-    for one in wanted:
-        if one in hops:
-            continue
-        hops.update(hop.id for hop in chain.verify(one, store=ctx.store, ledger=ctx.ledger).hops)
+    if identity:
+        hops = {hop.id for hop in chain.verify(identity, store=ctx.store, ledger=ctx.ledger).hops}
+    else:
+        hops = {hop.id for hop in chain.verify_all(store=ctx.store, ledger=ctx.ledger).hops}
     events = ctx.ledger.verify()
     ctx.ledger.close()
     if as_json:

@@ -18,6 +18,8 @@ from seekloop.system.clock import Clock, SystemClock
 __all__ = ["Awaited", "Blocking"]
 
 ResultT = TypeVar("ResultT")
+_grace_s = 2.0
+"""How long the streams of a closed backend may take to notice."""
 
 
 class Awaited:
@@ -105,9 +107,9 @@ class Blocking:
         return self._pumped(lambda put: self._answer(prompt, put))
 
     def close(self) -> None:
-        """Close the awaited backend and end the thread. Again is nothing new."""
+        """Close the awaited backend and end the thread; whoever still waits for an answer gets an error."""
         if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._backend.close(), self._loop).result()
+            asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
@@ -121,6 +123,16 @@ class Blocking:
     ) -> None:
         """Close it."""
         self.close()
+
+    async def _end(self) -> None:
+        await self._backend.close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        if tasks:
+            _, hanging = await asyncio.wait(tasks, timeout=_grace_s)
+            for task in hanging:
+                task.cancel()
+            await asyncio.gather(*hanging, return_exceptions=True)
+        await self._loop.shutdown_default_executor()
 
     async def _answer(self, prompt: Prompt, put: Callable[[Token], None]) -> None:
         tokens = self._backend.stream(prompt)
