@@ -20,9 +20,15 @@ VALUES: dict[str, Any] = {
     "base": "tiny",
     "tune": {"method": {"type": "lora", "rank": 4}, "epochs": 1, "max_steps": 6},
     "evaluate": {"limit": 12, "max_tokens": 8, "resamples": 200},
-    "compress": {"int8": {"method": {"type": "gguf", "precision": "q8_0"}}, "int4": {"method": {"type": "gguf", "precision": "q4_1"}}},
+    "compress": {
+        "int8": {"method": {"type": "gguf", "precision": "q8_0"}},
+        "int4": {"method": {"type": "gguf", "precision": "q4_1"}},
+    },
     "serve": {"max_tokens": 8},
-    "incremental": {"data": {"replay": {"rows": 12}}, "tune": {"method": {"type": "lora", "rank": 4}, "epochs": 1, "max_steps": 3}},
+    "incremental": {
+        "data": {"replay": {"rows": 12}},
+        "tune": {"method": {"type": "lora", "rank": 4}, "epochs": 1, "max_steps": 3},
+    },
     # The tiny model is random: what is tested here is the way through the gate, not what a model can do.
     "gate": {"rules": [{"figure": "accuracy", "require": "non_inferior", "margin": 1.0}], "min_rows": 1},
 }

@@ -91,8 +91,8 @@ class Kept:
 
 @pytest.fixture
 def quantised(world):
-    """A release of a tiny model in eight bits, that talks until it is stopped."""
-    base = tiny_base(world.ctx, family=world.codec.card.name)
+    """A release of a small model in eight bits, slow enough to be killed while it talks."""
+    base = tiny_base(world.ctx, family=world.codec.card.name, layers=8, hidden=512)
     spec = CompressSpec(method=GgufMethod(precision="q8_0"))
     checkpoint = compress.run(spec, CompressInputs(checkpoint=base), ctx=world.ctx)
     return world.release_of(checkpoint, max_tokens=1500)
@@ -105,13 +105,13 @@ def test_an_engine_process_that_is_killed_is_replaced_and_only_its_stream_ends_i
         expected = served.ask(QUESTIONS[1], max_tokens=8).json()["choices"]
         chunks = served.client.chat.completions.create(model="production", messages=messages, stream=True)
         next(chunk for chunk in chunks if chunk.choices[0].delta.content)
-        whole = pool.submit(served.ask, QUESTIONS[2], max_tokens=1200)
+        whole = pool.submit(served.ask, QUESTIONS[2], max_tokens=200)
         engines.kill()
         with pytest.raises(openai.APIError) as error:
             list(chunks)
         assert served.ask(QUESTIONS[1], max_tokens=8).json()["choices"] == expected
         assert whole.result().status_code == 200
-    assert error.value.body["code"] == "runtime.worker_died"
+    assert error.value.body["code"] == "serve.engine_stopped"
     assert len(engines.engines) == 2
     assert not any(engine.alive() for engine in engines.engines)
     assert sorted(row.finish_reason for row in world.ctx.ledger.answers()) == ["error", "length", "length", "length"]

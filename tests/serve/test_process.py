@@ -1,15 +1,20 @@
 """The gateway as a process: what the demo and operators start and stop."""
 
 import json
+import os
 import signal
 import socket
 
 import httpx2
+import openai
 import pytest
 
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.ledger import Ledger
 from seekloop.artifact.store import Store
+from seekloop.compress import stage as compress
+from seekloop.compress.spec import CompressInputs, CompressSpec, GgufMethod
+from seekloop.runtime.tiny import tiny_base
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.place import Place
 from seekloop.serve.process import ServerProcess
@@ -48,6 +53,25 @@ def test_a_project_is_served_followed_and_stopped(project, world):
         assert server.stop() == 0
     assert not project.address.exists()
     assert [row.release for row in world.ctx.ledger.answers()] == [one.id, two.id]
+
+
+def test_sigterm_lets_a_stream_from_a_real_engine_finish(project, world):
+    base = tiny_base(world.ctx, layers=4, hidden=256)
+    spec = CompressSpec(method=GgufMethod(precision="q8_0"))
+    gguf = compress.run(spec, CompressInputs(checkpoint=base), ctx=world.ctx)
+    world.promote(world.release_of(gguf, max_tokens=300))
+    options = GatewayOptions(threads=1, streams=1)
+    messages = [{"role": "user", "content": "Hi"}]
+    with (
+        ServerProcess(project.project, options=options) as server,
+        openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.key, max_retries=0) as client,
+    ):
+        chunks = client.chat.completions.create(model="production", messages=messages, stream=True)
+        next(chunk for chunk in chunks if chunk.choices[0].delta.content)
+        os.kill(server.pid, signal.SIGTERM)
+        assert [chunk.choices[0].finish_reason for chunk in chunks][-1] == "length"
+        assert server.wait() == 0
+    assert [row.completion_tokens for row in world.ctx.ledger.answers()] == [300]
 
 
 def test_after_kill_9_every_answer_that_was_given_has_its_row(project, world):

@@ -92,7 +92,7 @@ def print_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
-def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def print_table(title: str, *, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table on stdout."""
     table = Table(title=title, title_justify="left", title_style="bold")
     for index, column in enumerate(head):

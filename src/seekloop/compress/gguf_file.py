@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, LlamaFileType
+from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType
 from gguf.quants import dequantize, quant_shape_to_byte_shape, quantize
 
 from seekloop.compress.gguf_layout import Layout
 from seekloop.compress.rounding import largest_error
 from seekloop.compress.spec import Precision
 from seekloop.compress.weights import Array, Weights
+from seekloop.runtime.gguf_header import StoredTensor, read_gguf_header
 from seekloop.system.errors import ModelError
 from seekloop.system.progress import Task
 
@@ -59,6 +60,11 @@ class Planned:
     def is_blocked(self) -> bool:
         """Whether it is stored in blocks that share a scale."""
         return self.precision not in ("f32", "f16")
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """Of its bytes."""
+        return quant_shape_to_byte_shape(self.shape, _types[self.precision])
 
 
 def plan(layout: Layout, weights: Weights, *, precision: Precision, embedding: Precision) -> list[Planned]:
@@ -118,18 +124,23 @@ class GgufFile:
         Raises:
             ModelError: a tensor is missing, or a value is further from its source than its format rounds.
         """
-        found = {tensor.name: tensor for tensor in GGUFReader(path).tensors}
+        stored = dict(read_gguf_header(path).tensors)
         for tensor in self.tensors:
-            stored = found.pop(tensor.name, None)
-            if stored is None or stored.tensor_type != _types[tensor.precision]:
-                raise ModelError("compress.not_the_same", name=tensor.name, form=path.name)
-            values = dequantize(stored.data, stored.tensor_type).reshape(tensor.shape)
-            source = self._values(tensor)
-            if not (np.abs(values - source) <= largest_error(source, tensor.precision)).all():
+            if not self._is_stored(tensor, stored.pop(tensor.name, None), path):
                 raise ModelError("compress.not_the_same", name=tensor.name, form=path.name)
             task.advance()
-        if found:
-            raise ModelError("compress.not_the_same", name=min(found), form=path.name)
+        if stored:
+            raise ModelError("compress.not_the_same", name=min(stored), form=path.name)
+
+    def _is_stored(self, tensor: Planned, stored: StoredTensor | None, path: Path) -> bool:
+        kind = _types[tensor.precision]
+        if stored is None or (stored.shape, stored.kind) != (tensor.shape, kind):
+            return False
+        data = np.fromfile(path, np.uint8, count=math.prod(tensor.stored_shape), offset=stored.start)
+        values = dequantize(data.reshape(tensor.stored_shape), kind).reshape(tensor.shape)
+        source = self._values(tensor)
+        with np.errstate(invalid="ignore"):  # a damaged value may be infinite; it is beyond every bound
+            return bool((np.abs(values - source) <= largest_error(source, tensor.precision)).all())
 
     def _values(self, tensor: Planned) -> Array:
         if tensor.source is None:
@@ -152,10 +163,10 @@ def _add(writer: GGUFWriter, key: str, *, value: Any) -> None:
 
 
 def _announce(writer: GGUFWriter, tensor: Planned) -> None:
-    kind = _types[tensor.precision]
-    shape = quant_shape_to_byte_shape(tensor.shape, kind) if tensor.is_blocked else tensor.shape
+    shape = tensor.stored_shape if tensor.is_blocked else tensor.shape
     dtype: np.dtype[Any] = np.dtype({"f32": np.float32, "f16": np.float16}.get(tensor.precision, np.uint8))
-    writer.add_tensor_info(tensor.name, shape, dtype, math.prod(shape) * dtype.itemsize, raw_dtype=kind)
+    size = math.prod(tensor.stored_shape)
+    writer.add_tensor_info(tensor.name, shape, dtype, size, raw_dtype=_types[tensor.precision])
 
 
 def _order(tensor: Planned) -> tuple[int, str]:

@@ -50,7 +50,7 @@ class StageEntry:
         return found
 
 
-def _entry(name: str, prefix: str, gives: str, summary: str) -> StageEntry:
+def _entry(name: str, prefix: str, *, gives: str, summary: str) -> StageEntry:
     room = f"seekloop.{name}"
     return StageEntry(
         name=name,
@@ -63,12 +63,17 @@ def _entry(name: str, prefix: str, gives: str, summary: str) -> StageEntry:
 
 
 STAGES: tuple[StageEntry, ...] = (
-    _entry("data", "Data", "dataset", "Read, clean, deduplicate and split: Corpus -> Dataset."),
-    _entry("tune", "Tune", "checkpoint", "Train on a dataset: Dataset + Checkpoint -> Checkpoint."),
-    _entry("evaluate", "Evaluate", "report", "Measure answers with intervals: Checkpoint + Dataset -> Report."),
-    _entry("compress", "Compress", "checkpoint", "Merge and quantise: Checkpoint -> smaller Checkpoint."),
-    _entry("serve", "Serve", "release", "Make an immutable release: Checkpoint + Report -> Release."),
-    _entry("learn", "Learn", "lesson", "Read what production teaches: Traffic + Report -> Lesson."),
+    _entry("data", "Data", gives="dataset", summary="Read, clean, deduplicate and split: Corpus -> Dataset."),
+    _entry("tune", "Tune", gives="checkpoint", summary="Train on a dataset: Dataset + Checkpoint -> Checkpoint."),
+    _entry(
+        "evaluate",
+        "Evaluate",
+        gives="report",
+        summary="Measure answers with intervals: Checkpoint + Dataset -> Report.",
+    ),
+    _entry("compress", "Compress", gives="checkpoint", summary="Merge and quantise: Checkpoint -> smaller Checkpoint."),
+    _entry("serve", "Serve", gives="release", summary="Make an immutable release: Checkpoint + Report -> Release."),
+    _entry("learn", "Learn", gives="lesson", summary="Read what production teaches: Traffic + Report -> Lesson."),
 )
 
 

@@ -55,7 +55,7 @@ def plan(spec: ProjectSpec, *, ctx: RunContext) -> list[PlanStep]:
             name="data",
             settings=f"{sources}; validation {split.validation}, test {split.test}, seed {spec.seed}",
         ),
-        _tune_step(spec.tune, base, dataset, ctx),
+        _tune_step(spec.tune, base, dataset=dataset, ctx=ctx),
         PlanStep(name="evaluate", settings=f"base and tuned on the test split; engine {spec.evaluate.engine}"),
     ]
     for name, form in spec.compress.items():
@@ -65,15 +65,15 @@ def plan(spec: ProjectSpec, *, ctx: RunContext) -> list[PlanStep]:
     return [*steps, PlanStep(name="release", settings=f"{chosen} -> {spec.alias}; max_tokens {spec.serve.max_tokens}")]
 
 
-def _tune_step(tune: TuneSpec, base: Checkpoint | None, dataset: Dataset | None, ctx: RunContext) -> PlanStep:
+def _tune_step(tune: TuneSpec, base: Checkpoint | None, *, dataset: Dataset | None, ctx: RunContext) -> PlanStep:
     method = ", ".join(f"{key} {value}" for key, value in tune.method.model_dump(exclude_none=True).items())
     rate = tune.learning_rate if tune.learning_rate is not None else "by method"
     settings = f"{method}; epochs {tune.epochs}, learning_rate {rate}, rows_per_step {tune.rows_per_step}"
     if base is None or dataset is None:
         return PlanStep(name="tune", settings=settings)
     config = json.loads(ctx.store.path(base.id, "config.json").read_bytes())
-    counts = _count(dataset, Codec.open(ctx.store.folder(base.id)), ctx.store)
-    trainable = _trainable(tune, base, config)
+    counts = _count(dataset, Codec.open(ctx.store.folder(base.id)), store=ctx.store)
+    trainable = _trainable(tune, base, config=config)
     tokens = min(tune.tokens_per_batch, counts["tokens"])
     memory = train_memory_bytes(
         config, trainable=trainable, tokens=tokens, labelled=round(tokens * counts["labelled"] / counts["tokens"])
@@ -89,14 +89,14 @@ def _tune_step(tune: TuneSpec, base: Checkpoint | None, dataset: Dataset | None,
     return PlanStep(name="tune", settings=settings, memory_mib=memory / 2**20, seconds=seconds)
 
 
-def _trainable(tune: TuneSpec, base: Checkpoint, config: Mapping[str, Any]) -> int:
+def _trainable(tune: TuneSpec, base: Checkpoint, *, config: Mapping[str, Any]) -> int:
     if not isinstance(tune.method, LoraMethod):
         return parameters(config)
     targets = tune.method.targets or families.card(base.family).lora_targets
     return adapter_parameters(config, rank=tune.method.rank, targets=targets)
 
 
-def _count(dataset: Dataset, codec: Codec, store: Store) -> dict[str, int]:
+def _count(dataset: Dataset, codec: Codec, *, store: Store) -> dict[str, int]:
     """Tokens, labelled tokens and training views of the train split."""
     counts = {"tokens": 0, "labelled": 0, "views": 0}
     for row in read_rows(store.path(dataset.id, "train.jsonl")):

@@ -72,60 +72,70 @@ def first_round(spec: ProjectSpec, steps: Steps) -> FirstRound:
     """From raw data to a promoted release."""
     ctx = steps.ctx
     corpus = steps.made("read", lambda: read_corpus(spec.data.sources, ctx=ctx, spec=spec.data.read))
-    dataset = steps.do("data", data.run, spec.data, DataInputs(corpus=corpus))
+    dataset = steps.do("data", data.run, spec=spec.data, inputs=DataInputs(corpus=corpus))
     base = steps.made("base", lambda: open_base(spec.base, ctx=ctx))
-    tuned = steps.do("tune", tune.run, spec.tune, TuneInputs(dataset=dataset, checkpoint=base))
+    tuned = steps.do("tune", tune.run, spec=spec.tune, inputs=TuneInputs(dataset=dataset, checkpoint=base))
     base_report = steps.do(
-        "evaluate base", evaluate.run, spec.evaluate, EvaluateInputs(checkpoint=base, dataset=dataset)
+        "evaluate base", evaluate.run, spec=spec.evaluate, inputs=EvaluateInputs(checkpoint=base, dataset=dataset)
     )
     forms = {TUNED: tuned}
     for name, method in spec.compress.items():
         forms[name] = steps.do(
-            f"compress {name}", compress.run, method, CompressInputs(checkpoint=tuned, dataset=dataset)
+            f"compress {name}", compress.run, spec=method, inputs=CompressInputs(checkpoint=tuned, dataset=dataset)
         )
     reports: dict[str, Report] = {}
     for name, form in forms.items():
         before = base_report if name == TUNED else reports[TUNED]
         inputs = EvaluateInputs(checkpoint=form, dataset=dataset, baseline=before)
-        reports[name] = steps.do(f"evaluate {name}", evaluate.run, spec.evaluate, inputs)
+        reports[name] = steps.do(f"evaluate {name}", evaluate.run, spec=spec.evaluate, inputs=inputs)
     chosen = spec.release_form or TUNED
-    release = steps.do("release", serve.run, spec.serve, ServeInputs(checkpoint=forms[chosen], report=reports[chosen]))
+    release = steps.do(
+        "release", serve.run, spec=spec.serve, inputs=ServeInputs(checkpoint=forms[chosen], report=reports[chosen])
+    )
     registry.promote(spec.alias, release, reason="first round", ctx=ctx)
     return FirstRound(
         base=base, dataset=dataset, base_report=base_report, forms=forms, reports=reports, release=release
     )
 
 
-def next_round(spec: ProjectSpec, traffic: Traffic, steps: Steps) -> NextRound:
+def next_round(spec: ProjectSpec, traffic: Traffic, *, steps: Steps) -> NextRound:
     """From what production taught to a candidate, which only the gate can promote."""
     ctx = steps.ctx
     parent = registry.released(spec.alias, ctx=ctx)
-    lesson = steps.do("learn", learn.run, spec.learn, LearnInputs(traffic=traffic, report=parent.report))
+    lesson = steps.do("learn", learn.run, spec=spec.learn, inputs=LearnInputs(traffic=traffic, report=parent.report))
     if lesson.verdict == "roll_back":
         registry.roll_back(spec.alias, reason=lesson.reason, ctx=ctx)
     if lesson.verdict != "retrain":
         return NextRound(traffic=traffic, lesson=lesson)
 
     corpus = registry.corpus_of(lesson, ctx=ctx)
-    dataset = steps.do("data 2", data.run, spec.incremental.data, DataInputs(corpus=corpus, parent=parent.trained_on))
-    tuned = steps.do("tune 2", tune.run, spec.incremental.tune, TuneInputs(dataset=dataset, checkpoint=parent.tuned))
+    dataset = steps.do(
+        "data 2", data.run, spec=spec.incremental.data, inputs=DataInputs(corpus=corpus, parent=parent.trained_on)
+    )
+    tuned = steps.do(
+        "tune 2", tune.run, spec=spec.incremental.tune, inputs=TuneInputs(dataset=dataset, checkpoint=parent.tuned)
+    )
     candidate = tuned
     if spec.release_form:
         method = spec.compress[spec.release_form]
-        candidate = steps.do("compress 2", compress.run, method, CompressInputs(checkpoint=tuned, dataset=dataset))
+        candidate = steps.do(
+            "compress 2", compress.run, spec=method, inputs=CompressInputs(checkpoint=tuned, dataset=dataset)
+        )
 
     frozen_inputs = EvaluateInputs(checkpoint=candidate, dataset=parent.frozen, baseline=parent.report)
-    frozen = steps.do("evaluate 2 frozen", evaluate.run, spec.evaluate, frozen_inputs)
+    frozen = steps.do("evaluate 2 frozen", evaluate.run, spec=spec.evaluate, inputs=frozen_inputs)
     before_inputs = EvaluateInputs(checkpoint=parent.checkpoint, dataset=dataset)
-    before = steps.do("evaluate parent lesson", evaluate.run, spec.evaluate, before_inputs)
+    before = steps.do("evaluate parent lesson", evaluate.run, spec=spec.evaluate, inputs=before_inputs)
     lesson_inputs = EvaluateInputs(checkpoint=candidate, dataset=dataset, baseline=before)
-    after = steps.do("evaluate 2 lesson", evaluate.run, spec.evaluate, lesson_inputs)
+    after = steps.do("evaluate 2 lesson", evaluate.run, spec=spec.evaluate, inputs=lesson_inputs)
 
     verdict = decide(spec.gate, evidence_of({"frozen": frozen, "lesson": after}))
     registry.note_verdict(verdict, candidate, ctx=ctx)
     release = None
     if verdict.decision == "promote":
-        release = steps.do("release 2", serve.run, spec.serve, ServeInputs(checkpoint=candidate, report=frozen))
+        release = steps.do(
+            "release 2", serve.run, spec=spec.serve, inputs=ServeInputs(checkpoint=candidate, report=frozen)
+        )
         registry.promote(spec.alias, release, reason=f"gate {verdict.rule_digest}", ctx=ctx)
     reports = {"frozen": frozen, "lesson": after, "parent_lesson": before}
     return NextRound(

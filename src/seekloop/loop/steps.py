@@ -41,25 +41,25 @@ class Steps:
         self.seconds: dict[str, float] = {}
         """Wall seconds of each step, by name; for a step that was found again, those of the time it was done."""
 
-    def do(self, name: str, stage: Stage[SpecT, InputsT, OutT], spec: SpecT, inputs: InputsT) -> OutT:
+    def do(self, name: str, stage: Stage[SpecT, InputsT, OutT], *, spec: SpecT, inputs: InputsT) -> OutT:
         """Run `stage`, or find what it made before."""
-        key = self._key(stage.__module__, spec, _ids(inputs))
-        return self._once(name, key, lambda: stage(spec, inputs, ctx=self.ctx))
+        key = self._key(stage.__module__, spec=spec, inputs=_ids(inputs))
+        return self._once(name, key, make=lambda: stage(spec, inputs, ctx=self.ctx))
 
     def made(self, name: str, make: Callable[[], OutT]) -> OutT:
         """Run something that is no stage and finds its own earlier results, and record it."""
-        return self._timed(name, self._key(name, None, {}), make)
+        return self._timed(name, self._key(name, spec=None, inputs={}), make=make)
 
-    def _once(self, name: str, key: str, make: Callable[[], OutT]) -> OutT:
+    def _once(self, name: str, key: str, *, make: Callable[[], OutT]) -> OutT:
         found = self.ctx.ledger.find_step(key)
         if found is not None and self._is_whole(found["output"]):
             artifact = self.ctx.store.load(found["output"])
             self.seconds[name] = self._recorded_seconds(artifact.id)
             self.ctx.progress.say(f"{name}: done before, {digests.short(artifact.id)}")
             return artifact  # type: ignore[return-value]
-        return self._timed(name, key, make)
+        return self._timed(name, key, make=make)
 
-    def _timed(self, name: str, key: str, make: Callable[[], OutT]) -> OutT:
+    def _timed(self, name: str, key: str, *, make: Callable[[], OutT]) -> OutT:
         started = self.ctx.clock.monotonic()
         artifact = make()
         self.seconds[name] = self.ctx.clock.monotonic() - started
@@ -69,7 +69,7 @@ class Steps:
         self.ctx.progress.say(f"{name}: {digests.short(artifact.id)} in {self.seconds[name]:.1f} s")
         return artifact
 
-    def _key(self, stage: str, spec: Spec | None, inputs: dict[str, str]) -> str:
+    def _key(self, stage: str, *, spec: Spec | None, inputs: dict[str, str]) -> str:
         return digests.of_json(
             {
                 "stage": stage,

@@ -18,7 +18,7 @@ _worthwhile = 2**21
 """Multiplications from which on oneDNN's ten microseconds of preparation are paid back."""
 
 
-def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def product(x: Tensor, weight: Tensor, *, bias: Tensor | None = None) -> Tensor:
     """`x @ weight.T + bias`, outside autograd.
 
     Args:
@@ -41,7 +41,7 @@ class _Product(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """[..., in] -> [..., out]."""
         ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, weight)
-        return product(x, weight, bias)
+        return product(x, weight, bias=bias)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
@@ -70,7 +70,7 @@ class Linear(nn.Linear):
         """[..., in] -> [..., out]."""
         if torch.is_grad_enabled():
             return _Product.apply(x, self.weight, self.bias)
-        return product(x, self.weight, self.bias)
+        return product(x, self.weight, bias=self.bias)
 
 
 def quicken(model: nn.Module) -> None:

@@ -20,6 +20,7 @@ from seekloop.runtime.generate.backend import Prompt
 from seekloop.serve.recorder import Recorder
 from seekloop.serve.stops import StopWatch
 from seekloop.serve.worker import Worker
+from seekloop.system import digests
 from seekloop.system.clock import Clock
 from seekloop.system.errors import EngineError
 
@@ -147,8 +148,15 @@ class Reply:
             if self._live and (self.content or self.reasoning):
                 raise
             self._ids, self._first_at, self.content, self.reasoning = [], None, "", ""
-            await self._worker.revive()
+            await self._revived()
             return await self._attempt()
+
+    async def _revived(self) -> None:
+        try:
+            await self._worker.revive()
+        except EngineError as error:
+            _logger.warning("%s: %s", self.id, error.sentence("en"))
+            raise EngineError("serve.engine_down", release=digests.short(self.release)) from error
 
     async def _attempt(self) -> str:
         decoder, watch = self._worker.codec.stream(), StopWatch(self._order.stops)

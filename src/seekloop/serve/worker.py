@@ -113,12 +113,17 @@ class Worker:
         if backend is None or not backend.alive():
             raise EngineError("serve.engine_down", release=digests.short(self.release.id))
         self._heard = _now()
-        async with contextlib.aclosing(backend.stream(prompt)) as tokens:
-            async for token in tokens:
-                self._heard = _now()
-                yield token
-                if token.finish_reason is not None:
-                    return
+        try:
+            async with contextlib.aclosing(backend.stream(prompt)) as tokens:
+                async for token in tokens:
+                    self._heard = _now()
+                    yield token
+                    if token.finish_reason is not None:
+                        return
+        except EngineError as error:
+            # Its words may hold paths, or another caller's text: they are for the log.
+            self._logger.warning("the engine of %s: %s", self.release.id, error.sentence("en"))
+            raise EngineError("serve.engine_stopped", release=digests.short(self.release.id)) from error
         raise EngineError("serve.engine_stopped", release=digests.short(self.release.id))
 
     async def revive(self) -> None:

@@ -17,7 +17,7 @@ from seekloop.system.errors import TrainError
 from seekloop.text.normalize import key
 from seekloop.tune.spec import TuneSpec
 
-__all__ = ["Prepared", "marked", "prepare"]
+__all__ = ["Prepared", "check_view", "marked", "prepare"]
 
 _named = 5
 
@@ -61,7 +61,7 @@ def prepare(
     kept, too_long = _of_length(views, limit=limit, spec=spec)
     validation = [view for row in rows["validation"] for view in codec.views(row) if len(view.ids) <= limit]
     for view in (view for row in kept for view in row):
-        _refuse_broken(view, codec)
+        check_view(view, codec)
     _say(kept, too_long, dataset=dataset, codec=codec, logger=logger)
     return Prepared(train=kept, validation=validation, too_long=too_long)
 
@@ -109,8 +109,12 @@ def _of_length(views: list[list[View]], *, limit: int, spec: TuneSpec) -> tuple[
     return [row for row, length in zip(views, lengths, strict=True) if length <= limit], too_long
 
 
-def _refuse_broken(view: View, codec: Codec) -> None:
-    """A view that trains nothing, does not train its end, or does not begin with exactly one BOS."""
+def check_view(view: View, codec: Codec) -> None:
+    """Check what the codec promises about a view: it trains something, its end too, and begins with exactly one BOS.
+
+    Raises:
+        TrainError: it does not hold; names the row.
+    """
     if not labelled(view):
         raise TrainError("tune.nothing_trained", row=view.row)
     if view.labels[-1] != codec.eos_id:

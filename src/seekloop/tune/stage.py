@@ -61,7 +61,7 @@ def run(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext) -> Checkpoint:
         job.earlier_s = state.earlier_s
         parameters = method.export(model, job.draft.folder)
         codec.save(job.draft.folder)
-        _write_state(job, state, prepared)
+        _write_state(job, state, prepared=prepared)
         best = state.best if spec.keep == "best" else None
         parents = {"dataset": inputs.dataset.id, "base": base.id}
         final = job.commit(
@@ -117,7 +117,7 @@ def _plan(spec: TuneSpec, prepared: Prepared, *, seed: int) -> StepPlan:
     )
 
 
-def _write_state(job: Job, state: State, prepared: Prepared) -> None:
+def _write_state(job: Job, state: State, *, prepared: Prepared) -> None:
     """`trainer_state.json` in Hugging Face's form; nothing in it depends on the day or the machine's speed."""
     value = {
         "global_step": state.step,

@@ -145,4 +145,4 @@ def test_a_backend_closed_in_the_middle_is_an_error_for_who_waits(ctx, gguf):
     waiting.wait()
     backend.close()
     thread.join()
-    assert caught == ["runtime.worker_died"]
+    assert caught == ["runtime.closed"]

@@ -10,7 +10,6 @@ from seekloop.runtime.generate.backend import Prompt
 from seekloop.runtime.generate.sampling import Sampler
 from seekloop.runtime.generate.torch_backend import TorchBackend
 from seekloop.runtime.models import load
-from seekloop.runtime.tiny import tiny_base
 from seekloop.system.errors import EngineError
 
 NAMES = [card.name for card in families.cards()]
@@ -22,8 +21,8 @@ def answers(backend, prompts):
 
 
 @pytest.mark.parametrize("family", NAMES)
-def test_a_batch_answers_as_one_by_one_in_every_family(ctx, ragged, family):
-    model = load(tiny_base(ctx, family=family), store=ctx.store)
+def test_a_batch_answers_as_one_by_one_in_every_family(sharp, ragged, family):
+    model = sharp(family)
     prompts = [*ragged(12), *ragged(12, temperature=0.8)]
     together = answers(TorchBackend(model, streams=5), prompts)
     alone = [answers(TorchBackend(model), [prompt])[0] for prompt in prompts]
@@ -32,8 +31,8 @@ def test_a_batch_answers_as_one_by_one_in_every_family(ctx, ragged, family):
 
 
 @pytest.mark.parametrize("family", ["smollm2", "qwen2.5", "deepseek-v2", "deepseek-v3"])
-def test_greedy_ids_are_those_of_transformers(ctx, ragged, family):
-    model = load(tiny_base(ctx, family=family), store=ctx.store)
+def test_greedy_ids_are_those_of_transformers(sharp, ragged, family):
+    model = sharp(family)
     prompts = ragged(12, stops=0)
     for prompt, (ids, _) in zip(prompts, answers(TorchBackend(model), prompts), strict=True):
         asked = torch.tensor([prompt.ids])

@@ -86,7 +86,7 @@ def _production(project: Project, ctx: RunContext) -> JSON:
         ctx.progress.say(f"production: {wrong} of {len(customers)} answers were wrong and sent back")
 
         steps = Steps(ctx, "second round")
-        made = next_round(project.spec, collect(ctx, release=first), steps)
+        made = next_round(project.spec, collect(ctx, release=first), steps=steps)
         found["round2"] = next_receipt(made, steps)
         found["promoted"] = made.promoted
         if made.release is not None:
@@ -126,14 +126,16 @@ def _show(receipt: JSON) -> None:
     table = [
         (
             form,
-            _figure(receipt, form, "accuracy", "accuracy"),
-            _figure(receipt, form, "macro_f1", "macro_f1"),
-            _figure(receipt, form, "reply_quality", "rougeL_en"),
+            _figure(receipt, form, key="accuracy", name="accuracy"),
+            _figure(receipt, form, key="macro_f1", name="macro_f1"),
+            _figure(receipt, form, key="reply_quality", name="rougeL_en"),
             size.get(form, ""),
         )
         for form in receipt["accuracy"]
     ]
-    print_table("held-out test split, 95 % intervals", ("", "accuracy", "macro-F1", "reply ROUGE-L", "MB"), table)
+    print_table(
+        "held-out test split, 95 % intervals", head=("", "accuracy", "macro-F1", "reply ROUGE-L", "MB"), rows=table
+    )
     if production := receipt.get("production"):
         print(
             f"production: {production['wrong_before']} of {production['asked']} wrong in round 1, "
@@ -151,7 +153,7 @@ def _show(receipt: JSON) -> None:
     print("seconds: " + ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in receipt["wall_s"].items()))
 
 
-def _figure(receipt: JSON, form: str, key: str, name: str) -> str:
+def _figure(receipt: JSON, form: str, *, key: str, name: str) -> str:
     value = receipt[key].get(form)
     interval = receipt["intervals"].get(form, {}).get(name)
     if value is None or interval is None:

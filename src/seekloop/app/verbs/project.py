@@ -40,7 +40,9 @@ def plan(*, folder: Path, changes: list[str], as_json: bool) -> None:
         print_json([step.model_dump(mode="json") for step in steps])
         return
     rows = [(s.name, s.settings, _number(s.memory_mib, "MiB"), _number(s.seconds, "s")) for s in steps]
-    print_table(f"plan: {project.spec.domain} on {project.spec.base}", ("step", "settings", "memory", "time"), rows)
+    print_table(
+        f"plan: {project.spec.domain} on {project.spec.base}", head=("step", "settings", "memory", "time"), rows=rows
+    )
 
 
 def run(*, folder: Path, changes: list[str], as_json: bool) -> None:
@@ -53,7 +55,7 @@ def run(*, folder: Path, changes: list[str], as_json: bool) -> None:
     if as_json:
         print_json(receipt)
     else:
-        print_table("receipt", ("", ""), [(key, value) for key, value in receipt.items()])
+        print_table("receipt", head=("", ""), rows=[(key, value) for key, value in receipt.items()])
 
 
 def _first(project: Project, ctx: RunContext) -> dict[str, Any]:
@@ -64,7 +66,7 @@ def _first(project: Project, ctx: RunContext) -> dict[str, Any]:
 def _next(project: Project, ctx: RunContext) -> dict[str, Any]:
     traffic = collect(ctx, release=registry.released(project.spec.alias, ctx=ctx).release.id)
     steps = Steps(ctx, f"round on {digests.short(traffic.id)}")
-    return next_receipt(next_round(project.spec, traffic, steps), steps)
+    return next_receipt(next_round(project.spec, traffic, steps=steps), steps)
 
 
 def status(*, folder: Path, as_json: bool) -> None:
@@ -77,11 +79,11 @@ def status(*, folder: Path, as_json: bool) -> None:
         print_json({"artifacts": [vars(r) for r in records], "history": [vars(entry) for entry in history]})
     else:
         rows = [(digests.short(r.id), r.created_at, f"{r.wall_s:.1f} s", _summary(r.id, ctx)) for r in records]
-        print_table("artifacts", ("id", "made", "work", "what"), rows)
+        print_table("artifacts", head=("id", "made", "work", "what"), rows=rows)
         entries = [
             (entry.version, digests.short(entry.target), entry.at, entry.actor, entry.reason) for entry in history
         ]
-        print_table(f"history of {project.spec.alias}", ("version", "release", "at", "by", "why"), entries)
+        print_table(f"history of {project.spec.alias}", head=("version", "release", "at", "by", "why"), rows=entries)
     ctx.ledger.close()
 
 

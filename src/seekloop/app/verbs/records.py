@@ -29,7 +29,7 @@ def lineage(*, folder: Path, identity: str, as_json: bool) -> None:
         print_json(trace.as_json())
     else:
         rows = [(hop.role, digests.short(hop.id), hop.summary) for hop in trace.hops]
-        print_table(f"lineage of {digests.short(identity)}", ("hop", "id", "what"), rows)
+        print_table(f"lineage of {digests.short(identity)}", head=("hop", "id", "what"), rows=rows)
     ctx.ledger.close()
 
 
@@ -64,7 +64,7 @@ def compare(*, folder: Path, report: str, other: str, as_json: bool) -> None:
         for c in comparisons
     ]
     title = f"{digests.short(subject.id)} minus {digests.short(baseline.id)}, same rows"
-    print_table(title, ("figure", "difference", "95 % interval", "p", "n"), rows)
+    print_table(title, head=("figure", "difference", "95 % interval", "p", "n"), rows=rows)
 
 
 def export(*, folder: Path, identity: str, out: Path) -> None:
@@ -123,7 +123,9 @@ def doctor(*, folder: Path, as_json: bool) -> None:
         print_json([{"check": name, "ok": ok, "found": found} for name, ok, found in checks])
     else:
         print_table(
-            "doctor", ("check", "", "found"), [(name, "ok" if ok else "MISSING", found) for name, ok, found in checks]
+            "doctor",
+            head=("check", "", "found"),
+            rows=[(name, "ok" if ok else "MISSING", found) for name, ok, found in checks],
         )
     if not all(ok for _, ok, _ in checks):
         sys.exit(2)

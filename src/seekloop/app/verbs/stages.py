@@ -29,7 +29,7 @@ def run(
     entry = catalog.stage(name)
     parsed = entry.load_spec().load(spec, changes=changes)
     ctx = _context(folder)
-    artifact = entry.load_run()(parsed, _inputs(entry, sources, ctx), ctx=ctx)
+    artifact = entry.load_run()(parsed, _inputs(entry, sources, ctx=ctx), ctx=ctx)
     if out is not None:
         copy_out(artifact.id, out, ctx=ctx)
     if as_json:
@@ -53,7 +53,7 @@ def _context(folder: Path) -> RunContext:
     )
 
 
-def _inputs(entry: catalog.StageEntry, sources: list[str], ctx: RunContext) -> Any:
+def _inputs(entry: catalog.StageEntry, sources: list[str], *, ctx: RunContext) -> Any:
     """Match each `--from` to the stage's input of its kind; `ROLE=ID` names the role where two have the same kind."""
     inputs = entry.load_inputs()
     hints = typing.get_type_hints(inputs)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from seekloop.artifact.rows import Message
 from seekloop.system.errors import DataError
 
-__all__ = ["ROLES", "assistant", "conversation", "tools_of"]
+__all__ = ["ROLES", "Role", "assistant", "conversation", "tools_of"]
 
 Role = Literal["system", "user", "assistant", "tool", "call"]
 ROLES: Mapping[str, Role] = {

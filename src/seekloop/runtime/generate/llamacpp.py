@@ -60,6 +60,7 @@ class LlamaCpp:
         self._turns = asyncio.Semaphore(config.streams)
         self._heard = 0.0
         self._hangs = False
+        self._closed = False
 
     @classmethod
     def start(
@@ -149,9 +150,10 @@ class LlamaCpp:
             raise await self._broken(error) from error
 
     async def close(self) -> None:
-        """End the process."""
-        await self._client.aclose()
+        """End the process; whoever still waits for an answer gets an error."""
+        self._closed = True
         await asyncio.to_thread(self._worker.kill)
+        await self._client.aclose()
 
     async def _answer(self, prompt: Prompt) -> AsyncGenerator[Token, None]:
         ids = prompt.ids
@@ -217,6 +219,8 @@ class LlamaCpp:
 
     async def _broken(self, error: Exception) -> EngineError:
         """What a broken connection means: nearly always that the process is dead, or dying."""
+        if self._closed:
+            return EngineError("runtime.closed", engine=_engine)
         if self._hangs:
             return EngineError("runtime.worker_hangs", engine=_engine, seconds=f"{2 * self._silence_s:.0f}")
         for _ in range(20):

@@ -5,27 +5,25 @@ breaks off answers that are not UTF-8, and ends them at tokens whose names it kn
 given the same tensors under a header without words: it then hands out every id the moment it is sampled, and ends at
 our stop ids and no others. It also loads faster, having no merges to index.
 
-The copy lives in anonymous memory until the engine has read it. Layout after ggml's `docs/gguf.md`, version 3.
+The copy lives in anonymous memory until the engine has read it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 import shutil
 import struct
 import sys
 import tempfile
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from seekloop.runtime.gguf_header import read_gguf_header
 from seekloop.system.errors import EngineError
 
 __all__ = ["opaque_copy"]
 
-_number_bytes = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _u32, _i32, _bool, _string, _array = 4, 5, 7, 8, 9
 _control_token = 3
 _block = 2**24
@@ -44,107 +42,18 @@ def opaque_copy(path: Path, *, stop_ids: Collection[int]) -> Iterator[Path]:
     Raises:
         EngineError: it is not a GGUF file of version 2 or 3, is cut short, or has no vocabulary.
     """
-    header = _read(path)
+    header = read_gguf_header(path)
+    if not header.vocab_size:
+        raise EngineError("runtime.not_gguf", path=path)
     kept = [pair for key, pair in header.pairs.items() if not key.startswith("tokenizer.")]
     pairs = [*kept, *_vocabulary(header.vocab_size, stop_ids)]
-    head = struct.pack("<4sIQQ", b"GGUF", 3, header.tensor_count, len(pairs)) + b"".join(pairs) + header.tensors
+    head = struct.pack("<4sIQQ", b"GGUF", 3, len(header.tensors), len(pairs)) + b"".join(pairs) + header.tensor_entries
     with _anonymous_file() as place, path.open("rb") as source, place.open("wb") as copy:
         copy.write(head + bytes(-len(head) % header.alignment))
         source.seek(header.data_start)
         shutil.copyfileobj(source, copy, _block)
         copy.flush()
         yield place
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Header:
-    """What stands before the weights."""
-
-    pairs: dict[str, bytes]
-    """Key -> the whole key-value pair, encoded as in the file."""
-    tensor_count: int
-    tensors: bytes
-    """Names, shapes, types and offsets, encoded as in the file."""
-    data_start: int
-    """Where the weights begin, in bytes from the start of the file."""
-    alignment: int
-    vocab_size: int
-
-
-class _Cursor:
-    """Reads a mapped file from a position onwards."""
-
-    def __init__(self, data: mmap.mmap) -> None:
-        self.data = data
-        self.at = 0
-
-    def number(self, code: str) -> int:
-        """The little-endian number of a struct type that stands here."""
-        value: int = struct.unpack_from(f"<{code}", self.data, self.at)[0]
-        self.at += struct.calcsize(f"<{code}")
-        return value
-
-    def bytes(self, count: int) -> bytes:
-        """The next `count` bytes."""
-        self.at += count
-        return self.data[self.at - count : self.at]
-
-    def skip(self, kind: int) -> None:
-        """Go behind a value of a GGUF type."""
-        if kind == _string:
-            length = self.number("Q")
-            self.at += length
-        elif kind != _array:
-            self.at += _number_bytes[kind]
-        else:
-            inner, count = self.number("I"), self.number("Q")
-            if inner in (_string, _array):
-                for _ in range(count):
-                    self.skip(inner)
-            else:
-                self.at += count * _number_bytes[inner]
-
-
-def _read(path: Path) -> _Header:
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _parse(_Cursor(data))
-    except (OSError, struct.error, ValueError, KeyError) as error:
-        raise EngineError("runtime.not_gguf", path=path) from error
-
-
-def _parse(cursor: _Cursor) -> _Header:
-    if cursor.data[:4] != b"GGUF" or struct.unpack_from("<I", cursor.data, 4)[0] not in (2, 3):
-        raise ValueError("not GGUF 2 or 3")
-    cursor.at = 8
-    tensor_count, pair_count = cursor.number("Q"), cursor.number("Q")
-    pairs: dict[str, bytes] = {}
-    vocab_size, alignment = 0, 32
-    for _ in range(pair_count):
-        start = cursor.at
-        key = cursor.bytes(cursor.number("Q")).decode()
-        kind, value = cursor.number("I"), cursor.at
-        cursor.skip(kind)
-        pairs[key] = cursor.data[start : cursor.at]
-        if key == "tokenizer.ggml.tokens":
-            vocab_size = struct.unpack_from("<Q", cursor.data, value + 4)[0]
-        elif key == "general.alignment":
-            alignment = struct.unpack_from("<I", cursor.data, value)[0]
-    first_tensor = cursor.at
-    for _ in range(tensor_count):
-        cursor.skip(_string)
-        dimensions = cursor.number("I")
-        cursor.at += 8 * dimensions + 4 + 8
-    if cursor.at > len(cursor.data) or not vocab_size:
-        raise ValueError("cut short, or without a vocabulary")
-    return _Header(
-        pairs=pairs,
-        tensor_count=tensor_count,
-        tensors=cursor.data[first_tensor : cursor.at],
-        data_start=-(-cursor.at // alignment) * alignment,
-        alignment=alignment,
-        vocab_size=vocab_size,
-    )
 
 
 def _vocabulary(size: int, stop_ids: Collection[int]) -> list[bytes]:

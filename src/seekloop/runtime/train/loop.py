@@ -133,7 +133,7 @@ class _Loop:
         self.state = saved.state
         self.state.earlier_s = saved.state.seconds
         put_values(self.model, saved.tensors["trainable"])
-        _put_moments(self.optimizer, self.parameters, saved.tensors["optimizer"])
+        _put_moments(self.optimizer, self.parameters, saved=saved.tensors["optimizer"])
         self.best_values = saved.tensors.get("best", {})
         self.ctx.logger.info("resumed after step %d of %d", self.state.step, self.plan.steps)
 
@@ -233,7 +233,7 @@ def _moments(optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Param
 
 
 def _put_moments(
-    optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter], saved: Mapping[str, Tensor]
+    optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter], *, saved: Mapping[str, Tensor]
 ) -> None:
     for key, tensor in saved.items():
         kind, _, name = key.partition(":")

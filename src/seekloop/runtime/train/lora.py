@@ -81,7 +81,7 @@ class _AdaptedProduct(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, w: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, factor: float) -> Tensor:
         """[..., in] -> [..., out]."""
         low = product(x, a)
-        y = product(x, w, bias)
+        y = product(x, w, bias=bias)
         y.view(-1, y.shape[-1]).addmm_(low.view(-1, low.shape[-1]), b.t(), alpha=factor)
         ctx.save_for_backward(x, low, w, a, b)
         ctx.factor = factor
@@ -201,7 +201,7 @@ def merge(model: nn.Module) -> None:
     with torch.no_grad():
         for name, layer in _layers(model).items():
             layer.frozen.weight.add_(layer.delta())
-            _replace(model, name, layer.frozen)
+            _replace(model, name, layer=layer.frozen)
 
 
 def _layers(model: nn.Module) -> dict[str, LoraLinear]:
@@ -220,14 +220,14 @@ def _layers_called(model: nn.Module, targets: Collection[str]) -> list[str]:
 def _inject(model: nn.Module, names: Iterable[str], *, config: LoraConfig) -> None:
     for name in names:
         layer = model.get_submodule(name)
-        _replace(model, name, LoraLinear(layer, rank=config.rank, factor=config.factor))
+        _replace(model, name, layer=LoraLinear(layer, rank=config.rank, factor=config.factor))
 
 
 def _keys(name: str) -> tuple[str, str]:
     return f"{_prefix}{name}.lora_A.weight", f"{_prefix}{name}.lora_B.weight"
 
 
-def _replace(model: nn.Module, name: str, layer: nn.Module) -> None:
+def _replace(model: nn.Module, name: str, *, layer: nn.Module) -> None:
     parent, _, leaf = name.rpartition(".")
     model.get_submodule(parent).register_module(leaf, layer)
 

@@ -1,0 +1,111 @@
+"""The tune spec: defaults, other trainers' names, and refusals that name the key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from seekloop.system.errors import UsageError
+from seekloop.tune.aliases import ALIASES
+from seekloop.tune.spec import FullMethod, LoraMethod, TuneSpec
+
+
+def test_nothing_given_is_lora_on_all_layers() -> None:
+    method = TuneSpec().method
+    assert isinstance(method, LoraMethod)
+    assert method.targets is None
+
+
+def test_a_rank_alone_is_a_lora_rank() -> None:
+    assert TuneSpec.parse({"method": {"rank": 8}}).method == LoraMethod(rank=8)
+
+
+def test_a_method_may_be_given_by_its_name_alone() -> None:
+    assert TuneSpec.parse({"method": "full"}).method == FullMethod()
+
+
+LLAMA_FACTORY = {
+    "finetuning_type": "lora",
+    "lora_rank": 8,
+    "lora_alpha": 16,
+    "lora_target": "q_proj,v_proj",
+    "cutoff_len": 512,
+    "per_device_train_batch_size": 2,
+    "gradient_accumulation_steps": 4,
+    "learning_rate": 1.0e-4,
+    "num_train_epochs": 3.0,
+    "lr_scheduler_type": "constant_with_warmup",
+    "warmup_ratio": 0.1,
+    "save_steps": 50,
+}
+
+
+def test_a_llama_factory_config_reads_as_it_is() -> None:
+    spec = TuneSpec.parse(LLAMA_FACTORY)
+    assert spec == TuneSpec(
+        method=LoraMethod(rank=8, alpha=16, targets=("q_proj", "v_proj")),
+        max_length=512,
+        rows_per_step=8,
+        learning_rate=1e-4,
+        epochs=3,
+        schedule="constant",
+        warmup_ratio=0.1,
+        save_every_steps=50,
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"lora_target": "all"}, {"method": {"targets": None}}),
+        ({"target_modules": ["q_proj"]}, {"method": {"targets": ["q_proj"]}}),
+        ({"use_rslora": True}, {"method": {"scaling": "rank_stabilised"}}),
+        ({"method": {"r": 4, "lora_dropout": 0.1}}, {"method": {"rank": 4, "dropout": 0.1}}),
+        ({"adapter": "lora", "lora_r": 4}, {"method": {"type": "lora", "rank": 4}}),
+        ({"load_best_model_at_end": True}, {"keep": "best"}),
+        ({"micro_batch_size": 3}, {"rows_per_step": 3}),
+        ({"lr": 0.1, "num_epochs": 1}, {"learning_rate": 0.1, "epochs": 1}),
+    ],
+)
+def test_other_names_mean_ours(given: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert TuneSpec.parse(given) == TuneSpec.parse(expected)
+
+
+def test_every_alias_leads_to_a_key_that_exists() -> None:
+    for path, _ in ALIASES.values():
+        parent, _, leaf = path.rpartition(".")
+        fields = LoraMethod.model_fields if parent == "method" else TuneSpec.model_fields
+        assert leaf in fields
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"lr": 0.1, "learning_rate": 0.1},
+        {"lora_rank": 4, "method": {"rank": 4}},
+        {"per_device_train_batch_size": 2, "rows_per_step": 2},
+    ],
+)
+def test_a_key_under_two_names_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(UsageError) as caught:
+        TuneSpec.parse(given)
+    assert caught.value.code == "tune.key_twice"
+
+
+def test_an_unknown_key_is_refused_with_the_likely_one() -> None:
+    with pytest.raises(UsageError, match="did you mean learning_rate"):
+        TuneSpec.parse({"learnin_rate": 0.1})
+
+
+def test_a_method_that_we_lack_is_refused() -> None:
+    with pytest.raises(UsageError) as caught:
+        TuneSpec.parse({"finetuning_type": "oft"})
+    assert caught.value.code == "system.spec_bad_value"
+
+
+@pytest.mark.parametrize("given", [{"epochs": 0}, {"learning_rate": 0}, {"warmup_ratio": 1}, {"method": {"rank": 0}}])
+def test_numbers_that_make_no_sense_are_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(UsageError) as caught:
+        TuneSpec.parse(given)
+    assert caught.value.code == "system.spec_bad_value"
