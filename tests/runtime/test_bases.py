@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,10 @@ import torch
 
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.ledger import Ledger
+from seekloop.artifact.rows import Message
 from seekloop.artifact.store import Store
+from seekloop.compress.gguf_export import write_gguf
+from seekloop.compress.spec import GgufMethod
 from seekloop.runtime import models
 from seekloop.runtime.bases import open_base
 from seekloop.runtime.tiny import tiny_base
@@ -53,7 +57,7 @@ def test_the_second_time_the_source_is_not_read(tmp_path: Path, folder: Path, sh
     weights = folder / "model.safetensors"
     stamp = weights.stat()
     weights.write_bytes(b"x" * stamp.st_size)
-    _set_time(weights, stamp.st_mtime_ns)
+    os.utime(weights, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     other = _project(tmp_path / "b", shared, 2)
     assert open_base(f"path:{folder}", ctx=other).id == first.id
     assert other.ledger.created(first.id) is not None
@@ -76,6 +80,26 @@ def test_the_model_of_a_base_is_that_of_its_source(tmp_path: Path, folder: Path,
     assert torch.equal(base(input_ids=ids).logits, source(input_ids=ids).logits)
 
 
+def test_a_gguf_file_becomes_a_checkpoint_without_a_word_on_the_terminal(
+    tmp_path: Path, ctx: RunContext, shared: Store, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tiny = tiny_base(ctx)
+    path = tmp_path / "SmolLM2-tiny.gguf"
+    write_gguf(tiny, path, method=GgufMethod(precision="f16"), store=ctx.store, progress=ctx.progress)
+    capfd.readouterr()
+    project = _project(tmp_path / "a", shared, 1)
+    base = open_base(f"gguf:{path}#smollm2", ctx=project)
+    assert capfd.readouterr() == ("", "")
+    assert base.source == "gguf:SmolLM2-tiny.gguf"
+    ids = torch.arange(20).unsqueeze(0)
+    expected = models.load(tiny, store=ctx.store)(input_ids=ids).logits
+    found = models.load(base, store=project.store)(input_ids=ids).logits
+    torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-2)
+    codecs = (models.codec_of(tiny, store=ctx.store), models.codec_of(base, store=project.store))
+    text = [Message(role="user", content="My card is lost 卡")]
+    assert codecs[0].prompt_ids(text) == codecs[1].prompt_ids(text)
+
+
 def test_tiny_is_a_base_too(ctx: RunContext) -> None:
     assert open_base("tiny", ctx=ctx).id == tiny_base(ctx).id
     assert open_base("tiny:qwen2", ctx=ctx).family == "qwen2"
@@ -84,9 +108,3 @@ def test_tiny_is_a_base_too(ctx: RunContext) -> None:
 def test_an_unknown_base_is_refused_with_the_likely_one(ctx: RunContext) -> None:
     with pytest.raises(ModelError, match="smollm2-135m"):
         open_base("smolm2-135m", ctx=ctx)
-
-
-def _set_time(path: Path, nanoseconds: int) -> None:
-    import os
-
-    os.utime(path, ns=(nanoseconds, nanoseconds))

@@ -98,6 +98,18 @@ def test_a_gateway_that_is_not_ready_in_time_says_what_its_log_says(project):
     assert not project.address.exists()
 
 
+def test_a_release_that_cannot_be_served_is_not_waited_for_in_silence(project, world):
+    one, two = world.release("one"), world.release("two")
+    world.promote(one)
+    world.ctx.store.path(two.checkpoint, "model.safetensors").write_bytes(b"evil")
+    with ServerProcess(project.project, options=ECHO, ready_s=10.0) as server:
+        world.promote(two)
+        with pytest.raises(EngineError) as late:
+            server.wait_for(two.id, seconds=1.0)
+        assert ask(server)["system_fingerprint"] == one.id
+    assert "model.safetensors" in late.value.sentence("en")
+
+
 def test_a_port_that_is_taken_is_a_sentence(project, capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

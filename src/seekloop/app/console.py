@@ -1,4 +1,4 @@
-"""What people see: bars with an ETA on stderr, JSON or tables on stdout."""
+"""What people see: progress with an ETA on stderr, JSON or tables on stdout."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -20,9 +20,19 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from seekloop.system.clock import Clock, SystemClock
+from seekloop.system.progress import Progress as Reports
 from seekloop.system.progress import Task
 
-__all__ = ["Bars", "print_json", "print_table"]
+__all__ = ["Bars", "Lines", "print_json", "print_table", "reporter"]
+
+_every_s = 10.0
+"""Between two lines about the same task, where there is no terminal."""
+
+
+def reporter() -> Reports:
+    """Bars on a terminal, lines in a log."""
+    return Bars() if sys.stderr.isatty() else Lines(sys.stderr)
 
 
 class _Bar:
@@ -40,7 +50,7 @@ class _Bar:
 
 
 class Bars:
-    """Progress for a terminal: one bar a task with elapsed time and ETA; plain lines where stderr is no terminal."""
+    """Progress for a terminal: one bar a task with elapsed time and ETA."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -86,13 +96,66 @@ class Bars:
             self._progress = None
 
 
+class _Writes(Protocol):
+    def __call__(self, text: str) -> None:
+        """Print one line."""
+
+
+class _Line:
+    def __init__(self, name: str, *, total: float | None, clock: Clock, say: _Writes) -> None:
+        self._name, self._total, self._clock, self._say = name, total, clock, say
+        self._started = self._told = clock.monotonic()
+        self._done, self._note = 0.0, ""
+
+    def advance(self, amount: float = 1.0) -> None:
+        """Count `amount` more as done, and tell of it now and then."""
+        self._done += amount
+        now = self._clock.monotonic()
+        if now - self._told < _every_s:
+            return
+        self._told = now
+        elapsed = now - self._started
+        if not self._total:
+            self._say(f"{self._name}: {self._done:.0f} done in {elapsed:.0f} s {self._note}".rstrip())
+            return
+        left = elapsed / self._done * (self._total - self._done) if self._done else 0.0
+        self._say(f"{self._name}: {self._done / self._total:.0%}, eta {left:.0f} s {self._note}".rstrip())
+
+    def note(self, text: str) -> None:
+        """What the next line ends with."""
+        self._note = text
+
+
+class Lines:
+    """Progress for a log: a line every ten seconds for each task that takes longer.
+
+    Args:
+        out: where lines go.
+        clock: measures the seconds.
+    """
+
+    def __init__(self, out: TextIO, *, clock: Clock | None = None) -> None:
+        self._out = out
+        self._clock = clock or SystemClock()
+
+    @contextmanager
+    def task(self, name: str, *, total: float | None = None) -> Iterator[Task]:
+        """Lines that begin with `name`."""
+        yield _Line(name, total=total, clock=self._clock, say=self.say)
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        self._out.write(f"{text}\n")
+        self._out.flush()
+
+
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
     json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
     sys.stdout.write("\n")
 
 
-def print_table(title: str, *, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def print_table(title: str, head: Sequence[str], *, rows: Sequence[Sequence[object]]) -> None:
     """A table on stdout."""
     table = Table(title=title, title_justify="left", title_style="bold")
     for index, column in enumerate(head):

@@ -126,13 +126,13 @@ class GgufFile:
         """
         stored = dict(read_gguf_header(path).tensors)
         for tensor in self.tensors:
-            if not self._is_stored(tensor, stored.pop(tensor.name, None), path):
+            if not self._is_stored(tensor, stored.pop(tensor.name, None), path=path):
                 raise ModelError("compress.not_the_same", name=tensor.name, form=path.name)
             task.advance()
         if stored:
             raise ModelError("compress.not_the_same", name=min(stored), form=path.name)
 
-    def _is_stored(self, tensor: Planned, stored: StoredTensor | None, path: Path) -> bool:
+    def _is_stored(self, tensor: Planned, stored: StoredTensor | None, *, path: Path) -> bool:
         kind = _types[tensor.precision]
         if stored is None or (stored.shape, stored.kind) != (tensor.shape, kind):
             return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -111,7 +113,8 @@ def _digest(fetched: Fetched) -> str | None:
 
 
 def _read_gguf(path: Path) -> torch.nn.Module:
-    with quiet():
+    # Its reader draws a bar of its own on stderr, which no setting of transformers turns off.
+    with quiet(), contextlib.redirect_stderr(io.StringIO()):
         try:
             # Without `dequantize` the weights stay quantised: they cannot be saved, and every product unpacks them.
             return AutoModelForCausalLM.from_pretrained(

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +16,7 @@ import httpx2
 from seekloop.serve.keys import local_key
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.place import Place
+from seekloop.system import digests
 from seekloop.system.errors import EngineError
 
 __all__ = ["ServerProcess"]
@@ -78,7 +80,7 @@ class ServerProcess:
         with self._place.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
         try:
-            self._wait("ready", self._is_ready)
+            self._wait("ready", self._is_ready, seconds=self._ready_s)
         except BaseException:
             self.stop()
             raise
@@ -90,13 +92,17 @@ class ServerProcess:
         """Stop it."""
         self.stop()
 
-    def wait_for(self, release: str) -> None:
+    def wait_for(self, release: str, *, seconds: float = 120.0) -> None:
         """Wait until `release` is the one that answers.
 
         Raises:
             EngineError: the gateway ended, or did not change in time; the reason is told.
         """
-        self._wait(f"serving {release}", lambda: (self.releases()["serving"] or {}).get("release") == release)
+
+        def serves() -> bool:
+            return (self.releases()["serving"] or {}).get("release") == release
+
+        self._wait(f"serving {digests.short(release)}", serves, seconds=seconds)
 
     def releases(self) -> dict[str, Any]:
         """What `GET /v1/releases` says."""
@@ -143,12 +149,12 @@ class ServerProcess:
         except httpx2.TransportError:
             return False  # it listens from the moment the address is written, and answers a little later
 
-    def _wait(self, what: str, done: Any) -> None:
-        deadline = time.monotonic() + self._ready_s
+    def _wait(self, what: str, done: Callable[[], bool], *, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
         while not done():
             ended = self._running().poll() is not None
             if ended or time.monotonic() > deadline:
-                raise EngineError("serve.not_in_time", what=what, seconds=self._ready_s, reason=self._last_words())
+                raise EngineError("serve.not_in_time", what=what, seconds=seconds, reason=self._reason())
             time.sleep(_poll_s)
 
     def _headers(self) -> dict[str, str]:
@@ -159,6 +165,9 @@ class ServerProcess:
             raise RuntimeError("use it as a context manager")
         return self._process
 
-    def _last_words(self) -> str:
+    def _reason(self) -> str:
+        """Why it is not as it should be: what the gateway says while it answers, else the end of its log."""
+        if self.url and self._running().poll() is None and (problem := self.releases()["problem"]):
+            return str(problem)
         lines = self._place.log.read_text("utf-8", "replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"

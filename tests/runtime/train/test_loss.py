@@ -45,7 +45,7 @@ def test_a_padded_batch_has_the_loss_and_gradients_of_its_rows(of_family: Bench,
     model = of_family.model()
     method.apply(model, seed=0)
     _disturb(model)
-    views = [view for part in of_family.views(rows(5)) for view in part]
+    views = [view for part in of_family.views(rows(9)) for view in part]
     batch = collate(views, pad=of_family.codec.pad_id, sharing=sharing)
     assert (batch.prefix > 0) == sharing
     together, apart = summed_loss(model, batch), sum(_plain(model, view) for view in views)
@@ -70,10 +70,11 @@ def test_more_labels_than_a_chunk_give_the_same_loss(bench: Bench) -> None:
     assert loss.item() == pytest.approx(_plain(model, view).item(), rel=1e-6)
 
 
-def test_a_batch_of_one_shares_nothing(bench: Bench) -> None:
-    (view,) = bench.views(rows(1))[0]
-    assert shared_prefix([view]) > 0
-    assert collate([view], pad=0, sharing=True).prefix == 0
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_prefix_is_not_shared_where_that_saves_nothing(bench: Bench, count: int) -> None:
+    views = [view for part in bench.views(rows(count)) for view in part]
+    assert shared_prefix(views) > 0
+    assert collate(views, pad=0, sharing=True).prefix == 0
 
 
 def _disturb(model: nn.Module) -> None:

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from seekloop.app.console import Bars, print_json, print_table
+from seekloop.app.console import print_json, print_table, reporter
 from seekloop.app.traffic import Client, read_customers
 from seekloop.artifact import lineage
 from seekloop.artifact.context import RunContext
@@ -33,7 +33,7 @@ JSON = dict[str, Any]
 def demo(*, out: Path, as_json: bool) -> None:
     """Make the demo project in `out`, walk the loop through it, write `receipt.json` and print it."""
     project = _project(out)
-    ctx = project.context(progress=Bars())
+    ctx = project.context(progress=reporter())
     receipt = walk(project, ctx)
     ctx.ledger.close()
     write_whole(out / RECEIPT, json.dumps(receipt, ensure_ascii=False, indent=2).encode())

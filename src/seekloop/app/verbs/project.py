@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from seekloop.app.console import Bars, print_json, print_table
+from seekloop.app.console import print_json, print_table, reporter
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Report
 from seekloop.loop import registry
@@ -48,7 +48,7 @@ def plan(*, folder: Path, changes: list[str], as_json: bool) -> None:
 def run(*, folder: Path, changes: list[str], as_json: bool) -> None:
     """Run the first round; once something is released and traffic has come in, run the next."""
     project = Project.open(folder, changes=changes)
-    ctx = project.context(progress=Bars())
+    ctx = project.context(progress=reporter())
     receipt = _next(project, ctx) if ctx.ledger.alias(project.spec.alias) else _first(project, ctx)
     ctx.ledger.anchor()
     ctx.ledger.close()

@@ -7,7 +7,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from seekloop.app.console import Bars, print_json
+from seekloop.app.console import print_json, reporter
 from seekloop.app.verbs.records import copy_out
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Artifact
@@ -41,7 +41,7 @@ def run(
 
 def _context(folder: Path) -> RunContext:
     if (folder / FILE).exists():
-        return Project.open(folder).context(progress=Bars())
+        return Project.open(folder).context(progress=reporter())
     state = folder / ".seekloop"
     state.mkdir(parents=True, exist_ok=True)
     return RunContext(
@@ -49,7 +49,7 @@ def _context(folder: Path) -> RunContext:
         ledger=Ledger.in_folder(state),
         root=folder,
         work=state / "work",
-        progress=Bars(),
+        progress=reporter(),
     )
 
 

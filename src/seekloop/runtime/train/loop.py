@@ -141,7 +141,13 @@ class _Loop:
         """Do one optimizer step, and what is due after it: validation, a checkpoint."""
         views = self.plan.views(self.state.step)
         before = fingerprints(self.parameters) if self.state.step == 0 else {}
-        self._step(views)
+        try:
+            self._step(views)
+        except TrainError:
+            # The weights are still those of the step before.
+            if self.state.step:
+                self.save()
+            raise
         if before:
             check_moved(before, self.parameters)
         self.optimizer.zero_grad(set_to_none=True)
