@@ -29,7 +29,7 @@ def sample(name: str) -> list[dict[str, str]]:
 def test_the_ledger_finds_exactly_what_was_planted(make):
     dataset = make(SPEC).dataset
     assert dataset.dropped == PLANTED
-    assert (dataset.rows, sum(dataset.splits.values())) == (626, 580)
+    assert (dataset.rows, sum(dataset.splits.values())) == (746, 700)
     assert dataset.pii == {"card": 5, "cn_id": 4, "email": 7, "phone": 9}
 
 
@@ -37,14 +37,14 @@ def test_the_readme_counts_the_same(make):
     text = locate("sample:README.md", root=Path()).read_text("utf-8")
     told = {name: int(count) for count, name in re.findall(r"\| (\d+) \| `(\w+)` \|", text)}
     assert told == PLANTED
-    assert "| 580 | kept |" in text
+    assert "| 700 | kept |" in text
 
 
-def test_ten_intents_of_58_messages_are_kept_in_exact_shares(make):
+def test_ten_intents_of_70_messages_are_kept_in_exact_shares(make):
     made = make(SPEC)
-    assert made.dataset.splits == {"train": 400, "validation": 60, "test": 120}
+    assert made.dataset.splits == {"train": 490, "validation": 70, "test": 140}
     assert len(made.dataset.labels) == 10
-    assert set(Counter(row.label for row in made.rows["test"]).values()) == {12}
+    assert set(Counter(row.label for row in made.rows["test"]).values()) == {14}
 
 
 def test_messages_with_personal_data_are_kept_and_masked(make):

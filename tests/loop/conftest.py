@@ -22,7 +22,7 @@ VALUES: dict[str, Any] = {
     "evaluate": {"limit": 12, "max_tokens": 8, "resamples": 200},
     "compress": {
         "int8": {"method": {"type": "gguf", "precision": "q8_0"}},
-        "int4": {"method": {"type": "gguf", "precision": "q4_1"}},
+        "int4": {"method": {"type": "gguf", "precision": "q4_0"}},
     },
     "serve": {"max_tokens": 8},
     "incremental": {

@@ -15,6 +15,7 @@ from gguf.quants import dequantize, quant_shape_to_byte_shape, quantize
 from seekloop.compress.gguf_layout import Layout
 from seekloop.compress.rounding import largest_error
 from seekloop.compress.spec import Precision
+from seekloop.compress.survival import Survival
 from seekloop.compress.weights import Array, Weights
 from seekloop.runtime.gguf_header import StoredTensor, read_gguf_header
 from seekloop.system.errors import ModelError
@@ -122,17 +123,21 @@ class GgufFile:
         """Compare every value of the written file with its source. Advances `task` by one a tensor.
 
         Raises:
-            ModelError: a tensor is missing, or a value is further from its source than its format rounds.
+            ModelError: a tensor is missing, a value is further from its source than its format rounds, or rounding
+                undid what the adapter changed.
         """
+        survival = Survival()
         stored = dict(read_gguf_header(path).tensors)
         for tensor in self.tensors:
-            if not self._is_stored(tensor, stored.pop(tensor.name, None), path=path):
+            if not self._is_stored(tensor, stored.pop(tensor.name, None), path=path, survival=survival):
                 raise ModelError("compress.not_the_same", name=tensor.name, form=path.name)
             task.advance()
         if stored:
             raise ModelError("compress.not_the_same", name=min(stored), form=path.name)
+        if survival.is_lost:
+            raise ModelError("compress.adapter_lost", precision=self.precision, share=f"{max(survival.share, 0):.0%}")
 
-    def _is_stored(self, tensor: Planned, stored: StoredTensor | None, *, path: Path) -> bool:
+    def _is_stored(self, tensor: Planned, stored: StoredTensor | None, *, path: Path, survival: Survival) -> bool:
         kind = _types[tensor.precision]
         if stored is None or (stored.shape, stored.kind) != (tensor.shape, kind):
             return False
@@ -140,7 +145,13 @@ class GgufFile:
         values = dequantize(data.reshape(tensor.stored_shape), kind).reshape(tensor.shape)
         source = self._values(tensor)
         with np.errstate(invalid="ignore"):  # a damaged value may be infinite; it is beyond every bound
-            return bool((np.abs(values - source) <= largest_error(source, tensor.precision)).all())
+            error = values - source
+            if not (np.abs(error) <= largest_error(source, tensor.precision)).all():
+                return False
+        change = self.weights.change(tensor.source) if tensor.source else None
+        if change is not None:
+            survival.add(self.layout.place(tensor.name, change), error)
+        return True
 
     def _values(self, tensor: Planned) -> Array:
         if tensor.source is None:

@@ -49,10 +49,16 @@ class Weights:
     def read(self, name: str) -> Array:
         """The tensor called `name`, fp32: `W + factor B A` where the adapter holds a pair for it."""
         weight: Array = self._base.get_tensor(name).astype(np.float32, copy=False)
-        if name in self._pairs:
-            a, b = (self._adapter.get_tensor(key).astype(np.float32, copy=False) for key in self._pairs[name])
-            weight = weight + (b @ a) * np.float32(self._factor)
-        return weight
+        change = self.change(name)
+        return weight if change is None else weight + change
+
+    def change(self, name: str) -> Array | None:
+        """What the adapter adds to the tensor called `name`, fp32; None: nothing."""
+        if name not in self._pairs:
+            return None
+        a, b = (self._adapter.get_tensor(key).astype(np.float32, copy=False) for key in self._pairs[name])
+        added: Array = (b @ a) * np.float32(self._factor)
+        return added
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import select
 import signal
@@ -10,12 +11,18 @@ import threading
 
 import pytest
 
+from seekloop.artifact.context import RunContext
+from seekloop.artifact.ledger import Ledger
+from seekloop.artifact.store import Store
+from seekloop.compress.spec import CompressInputs, CompressSpec, GgufMethod
+from seekloop.compress.stage import run
 from seekloop.runtime.generate.backend import Prompt
 from seekloop.runtime.generate.llamacpp import LlamaCpp
 from seekloop.runtime.generate.open import open_backend
+from seekloop.runtime.tiny import tiny_base
 from seekloop.system.errors import EngineError
 
-ENDLESS = Prompt(ids=(9,), stop_ids=frozenset(), max_tokens=2000)
+ENDLESS = Prompt(ids=(9,), stop_ids=frozenset(), max_tokens=2000)  # takes many seconds
 HOLDER = """
 import sys
 from pathlib import Path
@@ -26,9 +33,21 @@ sys.stdin.read()
 """
 
 
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory):
+    """A store with a model whose longest answer takes many seconds."""
+    folder = tmp_path_factory.mktemp("slow")
+    with contextlib.closing(Ledger.in_folder(folder)) as ledger:
+        ctx = RunContext(store=Store(folder / "store"), ledger=ledger)
+        base = tiny_base(ctx, layers=4, hidden=512)
+        checkpoint = run(CompressSpec(method=GgufMethod(precision="f32")), CompressInputs(checkpoint=base), ctx=ctx)
+    return ctx.store, checkpoint
+
+
 @pytest.fixture
-def model(ctx, gguf):
-    return ctx.store.path(gguf.id, "model.gguf")
+def model(slow):
+    store, checkpoint = slow
+    return store.path(checkpoint.id, "model.gguf")
 
 
 def start(model, **options):
@@ -84,10 +103,17 @@ def test_a_dead_engine_fails_its_probe(model):
     assert asyncio.run(kill_and_probe()) == "runtime.worker_died"
 
 
-def test_an_engine_that_was_closed_is_gone(ctx, gguf, model):
-    engine = start(model)
-    asyncio.run(engine.close())
-    assert ends(engine.pid, within_s=0)
+def test_an_engine_that_was_closed_is_gone_and_says_so(model):
+    async def close_and_use():
+        engine = start(model)
+        await engine.close()
+        for use in (engine.probe(), anext(engine.stream(ENDLESS))):
+            with pytest.raises(EngineError) as caught:
+                await use
+            assert caught.value.code == "runtime.closed"
+        return engine.pid
+
+    assert ends(asyncio.run(close_and_use()), within_s=0)
 
 
 @pytest.mark.parametrize("stopped", [False, True])
@@ -103,7 +129,7 @@ def test_an_engine_dies_with_its_parent(model, stopped):
     assert ends(pid)
 
 
-def test_an_engine_outlives_the_thread_that_asked_for_it(ctx, gguf, model):
+def test_an_engine_outlives_the_thread_that_asked_for_it(model):
     engines = []
     thread = threading.Thread(target=lambda: engines.append(start(model)))
     thread.start()
@@ -127,8 +153,9 @@ def test_a_damaged_model_is_told_by_name(tmp_path):
     assert "model.gguf" in caught.value.facts["lines"]
 
 
-def test_a_backend_closed_in_the_middle_is_an_error_for_who_waits(ctx, gguf):
-    backend = open_backend(gguf, store=ctx.store, streams=2)
+def test_a_backend_closed_in_the_middle_is_an_error_for_who_waits(slow):
+    store, checkpoint = slow
+    backend = open_backend(checkpoint, store=store, streams=2)
     waiting = threading.Event()
     caught = []
 

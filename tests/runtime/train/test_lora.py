@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from seekloop.runtime.train.lora import LoraConfig, merge, open_adapter, read_config
+from seekloop.runtime.train.lora import LoraConfig, open_adapter, read_config
 from seekloop.runtime.train.method import trainable
 from seekloop.system.errors import ModelError
 from tests.runtime.train.making import Bench
@@ -80,14 +80,6 @@ def test_an_adapter_comes_back_from_its_folder_bit_by_bit(bench: Bench, tmp_path
     again = bench.model()
     open_adapter(again, tmp_path / "adapter")
     assert torch.equal(_logits(ours), _logits(again))
-
-
-def test_a_merged_adapter_answers_like_the_adapter(bench: Bench, tmp_path: Path) -> None:
-    ours = _ours(bench, tmp_path / "adapter")
-    before = _logits(ours)
-    merge(ours)
-    assert [name for name, _ in ours.named_parameters() if "lora" in name] == []
-    torch.testing.assert_close(_logits(ours), before, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("options", [{"use_dora": True}, {"bias": "lora_only"}, {"rank_pattern": {"q_proj": 2}}])

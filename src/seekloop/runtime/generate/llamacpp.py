@@ -72,7 +72,7 @@ class LlamaCpp:
         streams: int = 8,
         context: int = 2048,
         cache_prompt: bool = False,
-        silence_s: float = 30.0,
+        silence_s: float = 60.0,
     ) -> Self:
         """Start a process for a GGUF file and wait for its first token.
 
@@ -122,6 +122,7 @@ class LlamaCpp:
         """
         check_fits(prompt, context=self._context)
         async with self._turns:
+            self._check_open()
             self._heard = time.monotonic()
             watch = asyncio.create_task(self._watch())
             try:
@@ -143,6 +144,7 @@ class LlamaCpp:
         Raises:
             EngineError: the engine is gone.
         """
+        self._check_open()
         try:
             response = await self._client.get("/slots")
             response.raise_for_status()
@@ -154,6 +156,10 @@ class LlamaCpp:
         self._closed = True
         await asyncio.to_thread(self._worker.kill)
         await self._client.aclose()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineError("runtime.closed", engine=_engine)
 
     async def _answer(self, prompt: Prompt) -> AsyncGenerator[Token, None]:
         ids = prompt.ids

@@ -24,6 +24,8 @@ from seekloop.system.errors import SeekloopError
 __all__ = ["main"]
 
 _warnings = 2
+_read_at_once = 256
+"""Prompt tokens between two looks at the other streams: bounds how long a busy engine leaves a probe unanswered."""
 _set_parent_death_signal = 1
 
 
@@ -50,6 +52,7 @@ def _params(config: WorkerConfig, model: Path) -> Any:
     params.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE  # the copy is gone once it is read
     params.n_parallel = config.streams
     params.n_ctx = config.streams * config.context
+    params.n_batch = params.n_ubatch = _read_at_once
     params.n_gpu_layers = 0
     params.fit_params = False
     params.cpuparams.n_threads = config.threads

@@ -19,7 +19,7 @@ from seekloop.runtime.train.method import freeze
 from seekloop.system import seeds
 from seekloop.system.errors import ModelError
 
-__all__ = ["Lora", "LoraConfig", "LoraLinear", "merge", "open_adapter", "read_config"]
+__all__ = ["Lora", "LoraConfig", "LoraLinear", "open_adapter", "read_config"]
 
 Scaling = Literal["standard", "rank_stabilised"]
 _prefix = "base_model.model."
@@ -68,10 +68,6 @@ class LoraLinear(nn.Module):
             low = nn.functional.linear(kept, self.lora_A)
             return self.frozen(x) + nn.functional.linear(low, self.lora_B) * self.factor
         return _AdaptedProduct.apply(x, self.frozen.weight, self.frozen.bias, self.lora_A, self.lora_B, self.factor)
-
-    def delta(self) -> Tensor:
-        """What merging adds to the frozen weight, [out, in]."""
-        return (self.lora_B @ self.lora_A) * self.factor
 
 
 class _AdaptedProduct(torch.autograd.Function):
@@ -194,14 +190,6 @@ def open_adapter(model: nn.Module, folder: Path) -> LoraConfig:
             for parameter, key in zip((layer.lora_A, layer.lora_B), _keys(name), strict=True):
                 parameter.copy_(weights[key])
     return config
-
-
-def merge(model: nn.Module) -> None:
-    """Fold every adapted layer of `model` into a plain one: `W + delta`."""
-    with torch.no_grad():
-        for name, layer in _layers(model).items():
-            layer.frozen.weight.add_(layer.delta())
-            _replace(model, name, layer=layer.frozen)
 
 
 def _layers(model: nn.Module) -> dict[str, LoraLinear]:
