@@ -152,7 +152,7 @@ def test_who_waits_too_long_is_told_to_come_back(world):
         world.serving(world.release("a", SCRIPT), streams=1, queue_timeout_s=0.1) as served,
         ThreadPoolExecutor(1) as pool,
     ):
-        first = pool.submit(served.ask, "Tell me")
+        first = pool.submit(served.ask, "Tell me", max_tokens=60)
         while not served.http.get("/v1/releases").json()["serving"]["in_flight"]:
             pass
         refused = served.ask("Tell me")
@@ -163,7 +163,7 @@ def test_who_waits_too_long_is_told_to_come_back(world):
 def test_a_client_that_leaves_the_queue_leaves_no_row_and_no_hole(world, until):
     world.pace_s = 0.02
     with world.serving(world.release("a", SCRIPT), streams=1, max_queue=1) as served, ThreadPoolExecutor(1) as pool:
-        first = pool.submit(served.ask, "Tell me")
+        first = pool.submit(served.ask, "Tell me", max_tokens=60)
         until(lambda: served.http.get("/v1/releases").json()["serving"]["in_flight"] == 1)
         with pytest.raises(httpx2.ReadTimeout):
             served.http.post("/v1/chat/completions", json={"model": "production", "messages": TELL}, timeout=0.2)

@@ -92,7 +92,7 @@ def test_a_gateway_ends_with_the_process_that_started_it(project, world):
 
 
 def test_a_gateway_that_is_not_ready_in_time_says_what_its_log_says(project):
-    with pytest.raises(EngineError) as late, ServerProcess(project.project, options=ECHO, ready_s=4.0):
+    with pytest.raises(EngineError) as late, ServerProcess(project.project, options=ECHO, ready_s=2.5):
         pass
     assert late.value.code == "serve.not_in_time"
     assert not project.address.exists()
