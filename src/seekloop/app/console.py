@@ -156,10 +156,12 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, head: Sequence[str], *, rows: Sequence[Sequence[object]]) -> None:
-    """A table on stdout."""
+    """A table on stdout; columns of numbers are aligned on the right."""
     table = Table(title=title, title_justify="left", title_style="bold")
+    cells = [[str(cell) for cell in row] for row in rows]
     for index, column in enumerate(head):
-        table.add_column(column, justify="left" if index == 0 else "right")
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        numbers = all(row[index][:1] in "+-0123456789" for row in cells)
+        table.add_column(column, justify="right" if numbers else "left")
+    for row in cells:
+        table.add_row(*row)
     Console().print(table)

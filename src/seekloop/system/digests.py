@@ -37,6 +37,6 @@ def of_file(path: Path) -> str:
 
 
 def short(identity: str) -> str:
-    """A digest or artifact id for people: the tag and its first twelve hex digits."""
-    tag, _, rest = identity.rpartition(":")
-    return f"{tag}:{rest[:12]}"
+    """A digest or artifact id for people: the tag and its first twelve hex digits; other ids stay as they are."""
+    tag, colon, rest = identity.rpartition(":")
+    return f"{tag}:{rest[:12]}" if colon else identity

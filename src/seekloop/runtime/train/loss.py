@@ -24,8 +24,9 @@ def summed_loss(model: nn.Module, batch: Batch) -> Tensor:
     states = _states(model, batch)
     labels = batch.labels[:, batch.prefix + 1 :]
     scored = labels != IGNORED
-    head = model.get_output_embeddings()
-    return _HeadLoss.apply(states[:, :-1][scored], head.weight, labels[scored])
+    weight = model.get_output_embeddings().weight
+    weight = weight if torch.is_grad_enabled() else weight.detach()
+    return _HeadLoss.apply(states[:, :-1][scored], weight, labels[scored])
 
 
 def _states(model: nn.Module, batch: Batch) -> Tensor:
