@@ -55,7 +55,7 @@ class ProjectSpec(Spec):
     """Machine that tunes and serves."""
     seed: int = 7
     """Every random choice derives from it."""
-    data: DataSpec
+    data: DataSpec = DataSpec()
     """First round: where the rows come from and how they become a dataset."""
     tune: TuneSpec = TuneSpec()
     """First round: method, epochs, learning rate."""
