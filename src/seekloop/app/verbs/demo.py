@@ -137,9 +137,10 @@ def _show(receipt: JSON) -> None:
         "held-out test split, 95 % intervals", head=("", "accuracy", "macro-F1", "reply ROUGE-L", "MB"), rows=table
     )
     if production := receipt.get("production"):
+        taught = receipt["round2"]["rows"]["train"] - receipt["round2"]["rows"]["replayed"]
         print(
             f"production: {production['wrong_before']} of {production['asked']} wrong in round 1, "
-            f"{production['wrong_after']} after round 2"
+            f"{production['wrong_after']} after round 2, which trained on {taught} of them"
         )
     for outcome in receipt["round2"].get("gate", {}).get("outcomes", []):
         rule = outcome["rule"]
