@@ -43,7 +43,7 @@ def measure(folder: Path, *flags: str) -> Sequence[Record]:
             n=interval["n"],
             ci=tuple(interval["ci"]),
             model="smollm2-135m",
-            data="banking77, 77 intents",
+            data=" ".join(["banking77, 77 intents", *flags]),
             seed=Project.open(PROJECT).spec.seed,
         )
     ]

@@ -136,6 +136,7 @@ def _show(receipt: JSON) -> None:
     print_table(
         "held-out test split, 95 % intervals", head=("", "accuracy", "macro-F1", "reply ROUGE-L", "MB"), rows=table
     )
+    print(f"accuracy against the one before, same rows: {_differences(receipt)}")
     if production := receipt.get("production"):
         taught = receipt["round2"]["rows"]["train"] - receipt["round2"]["rows"]["replayed"]
         print(
@@ -161,3 +162,11 @@ def _figure(receipt: JSON, form: str, *, key: str, name: str) -> str:
         return "" if value is None else f"{value:.3f}"
     low, high = interval["ci"]
     return f"{value:.3f} [{low:.2f}, {high:.2f}] n={interval['n']}"
+
+
+def _differences(receipt: JSON) -> str:
+    """Each form's paired difference in accuracy: tuned to base, the compressed forms to tuned, round 2 to round 1."""
+    pairs = {form: one for form, all_of in receipt["paired"].items() for one in all_of if one["figure"] == "accuracy"}
+    return ", ".join(
+        f"{form} {one['difference']:+.3f} [{one['ci'][0]:+.2f}, {one['ci'][1]:+.2f}]" for form, one in pairs.items()
+    )
