@@ -8,7 +8,7 @@ import resource
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from seekloop.artifact.kinds import Artifact, Origin, Receipt
 from seekloop.artifact.ledger import Ledger
@@ -18,7 +18,10 @@ from seekloop.system.clock import Clock, SystemClock
 from seekloop.system.progress import Progress, Silent
 from seekloop.system.spec import Spec
 
-__all__ = ["Job", "RunContext"]
+__all__ = ["STATE", "Job", "RunContext"]
+
+STATE = ".seekloop"
+"""Folder beside `seekloop.yaml` for the store, the ledger and work in progress."""
 
 ArtifactT = TypeVar("ArtifactT", bound=Artifact)
 
@@ -32,12 +35,27 @@ class RunContext:
     seed: int = 0
     root: Path = field(default_factory=Path)
     """Folder that relative paths in specs are taken from."""
-    work: Path = field(default_factory=lambda: Path(".seekloop") / "work")
+    work: Path = field(default_factory=lambda: Path(STATE) / "work")
     """Folder for what a stage needs again after a crash, such as training checkpoints."""
     actor: str = "local"
     clock: Clock = field(default_factory=SystemClock)
     progress: Progress = field(default_factory=Silent)
     logger: logging.Logger = field(default_factory=lambda: logging.getLogger("seekloop"))
+
+    @classmethod
+    def in_folder(cls, folder: Path, *, seed: int = 0, progress: Progress | None = None, actor: str = "local") -> Self:
+        """A context on the store and ledger in `folder`, which are made where there are none. Close its ledger."""
+        state = folder / STATE
+        state.mkdir(parents=True, exist_ok=True)
+        return cls(
+            store=Store.of_project(state),
+            ledger=Ledger.in_folder(state),
+            seed=seed,
+            root=folder,
+            work=state / "work",
+            actor=actor,
+            progress=progress or Silent(),
+        )
 
     @contextlib.contextmanager
     def job(self, stage: str, spec: Spec) -> Iterator[Job]:

@@ -14,7 +14,7 @@ from seekloop.artifact.drafts import Draft, open_draft, regular_files, sweep
 from seekloop.artifact.kinds import Artifact, Receipt
 from seekloop.artifact.manifests import entry_of, first_difference, read_manifest, read_receipt, seal, to_bytes
 from seekloop.artifact.names import MANIFEST, RECEIPT, check_names, split_id
-from seekloop.system import digests
+from seekloop.system import digests, settings
 from seekloop.system.errors import ArtifactError
 from seekloop.system.files import disk_full_is_a_sentence, sync_folder, write_whole
 
@@ -35,6 +35,11 @@ class Store:
     def __init__(self, root: Path, *, shared: Sequence[Store] = ()) -> None:
         self.root = root
         self.shared = tuple(shared)
+
+    @classmethod
+    def of_project(cls, state: Path) -> Store:
+        """The store in a project's state folder, with the model cache behind it."""
+        return cls(state / "store", shared=[cls(settings.home() / "models")])
 
     def draft(self) -> AbstractContextManager[Draft]:
         """A fresh draft; whatever was not committed is removed with the block."""

@@ -12,27 +12,22 @@ import yaml
 from pydantic import Field
 
 from seekloop.artifact.context import RunContext
-from seekloop.artifact.ledger import Ledger
-from seekloop.artifact.store import Store
 from seekloop.compress.spec import CompressSpec
 from seekloop.data.spec import DataSpec
 from seekloop.evaluate.spec import EvaluateSpec
 from seekloop.learn.spec import LearnSpec
 from seekloop.loop.gates import GateSpec
 from seekloop.serve.spec import ServeSpec
-from seekloop.system import settings
-from seekloop.system.clock import SystemClock
 from seekloop.system.errors import UsageError
 from seekloop.system.files import write_whole
 from seekloop.system.plain import parse_yaml, read_yaml
-from seekloop.system.progress import Progress, Silent
+from seekloop.system.progress import Progress
 from seekloop.system.spec import Spec, override
 from seekloop.tune.spec import TuneSpec
 
 __all__ = ["FILE", "IncrementalSpec", "Project", "ProjectSpec", "recipe_names", "recipe_text"]
 
 FILE = "seekloop.yaml"
-STATE = ".seekloop"
 
 
 class IncrementalSpec(Spec):
@@ -113,19 +108,7 @@ class Project:
 
     def context(self, *, progress: Progress | None = None, actor: str = "local") -> RunContext:
         """A run context on this project's store and ledger. Close its ledger when done."""
-        state = self.folder / STATE
-        state.mkdir(parents=True, exist_ok=True)
-        clock = SystemClock()
-        return RunContext(
-            store=Store(state / "store", shared=[Store(settings.home() / "models")]),
-            ledger=Ledger.in_folder(state, clock=clock),
-            seed=self.spec.seed,
-            root=self.folder,
-            work=state / "work",
-            actor=actor,
-            clock=clock,
-            progress=progress or Silent(),
-        )
+        return RunContext.in_folder(self.folder, seed=self.spec.seed, progress=progress, actor=actor)
 
 
 def recipe_names() -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from seekloop.artifact.context import STATE
 from seekloop.artifact.store import Store
-from seekloop.system import settings
 
 __all__ = ["Place"]
 
@@ -20,7 +20,7 @@ class Place:
     @property
     def state(self) -> Path:
         """Folder of the store, the ledger and `serve.key`."""
-        return self.project / ".seekloop"
+        return self.project / STATE
 
     @property
     def address(self) -> Path:
@@ -34,4 +34,4 @@ class Place:
 
     def store(self) -> Store:
         """The project's artifacts, with the model cache behind them."""
-        return Store(self.state / "store", shared=[Store(settings.home() / "models")])
+        return Store.of_project(self.state)

@@ -11,12 +11,9 @@ from seekloop.app.console import print_json, reporter
 from seekloop.app.verbs.records import copy_out
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Artifact
-from seekloop.artifact.ledger import Ledger
-from seekloop.artifact.store import Store
 from seekloop.loop import catalog
 from seekloop.loop.project import FILE, Project
 from seekloop.runtime.bases import open_base
-from seekloop.system import settings
 from seekloop.system.errors import UsageError
 
 __all__ = ["run"]
@@ -42,15 +39,7 @@ def run(
 def _context(folder: Path) -> RunContext:
     if (folder / FILE).exists():
         return Project.open(folder).context(progress=reporter())
-    state = folder / ".seekloop"
-    state.mkdir(parents=True, exist_ok=True)
-    return RunContext(
-        store=Store(state / "store", shared=[Store(settings.home() / "models")]),
-        ledger=Ledger.in_folder(state),
-        root=folder,
-        work=state / "work",
-        progress=reporter(),
-    )
+    return RunContext.in_folder(folder, progress=reporter())
 
 
 def _inputs(entry: catalog.StageEntry, sources: list[str], *, ctx: RunContext) -> Any:
