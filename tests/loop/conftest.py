@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from seekloop.app.verbs.demo import walk
+from seekloop.app.traffic import read_customers
+from seekloop.app.walk import walk
 from seekloop.artifact.context import RunContext
 from seekloop.loop.project import Project
 
@@ -57,6 +58,6 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walked]:
     """The walk, once for all tests; they leave the project as they found it."""
     project = write_project(tmp_path_factory.mktemp("walked") / "project")
     ctx = project.context()
-    receipt = json.loads(json.dumps(walk(project, ctx)))
+    receipt = json.loads(json.dumps(walk(project, read_customers(project.folder / "data" / "traffic.jsonl"), ctx=ctx)))
     yield Walked(project, ctx, receipt)
     ctx.ledger.close()

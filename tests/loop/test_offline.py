@@ -28,11 +28,13 @@ sys.addaudithook(block)
 WALK = """
 import json, sys
 from pathlib import Path
-from seekloop.app.verbs.demo import walk
+from seekloop.app.traffic import read_customers
+from seekloop.app.walk import walk
 from seekloop.loop.project import Project
 project = Project.open(Path(sys.argv[1]))
 ctx = project.context()
-print(json.dumps(walk(project, ctx)["promoted"]))
+customers = read_customers(project.folder / 'data' / 'traffic.jsonl')
+print(json.dumps(walk(project, customers, ctx=ctx)["promoted"]))
 ctx.ledger.close()
 """
 

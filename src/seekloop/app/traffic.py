@@ -90,7 +90,7 @@ class Client:
             right = customer.is_answered_by(answer)
             body: JSON = {"answer": answer["id"], "id": f"agent-{answer['id']}", "score": float(right)}
             if not right:
-                body |= {"label": customer.label, "correction": f"{customer.label}\n{customer.reply}"}
+                body |= {"label": customer.label, "correction": f"{customer.label}\n{customer.reply}".rstrip()}
                 wrong += 1
             self._http.post("/v1/feedback", json=body).raise_for_status()
         return wrong

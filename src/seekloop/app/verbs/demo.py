@@ -9,20 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from seekloop.app.console import print_json, print_table, reporter
-from seekloop.app.traffic import Client, read_customers
-from seekloop.artifact import lineage
-from seekloop.artifact.context import RunContext
-from seekloop.loop import registry
+from seekloop.app.traffic import read_customers
+from seekloop.app.walk import walk
 from seekloop.loop.project import Project
-from seekloop.loop.receipt import first_receipt, next_receipt
-from seekloop.loop.run import first_round, next_round
-from seekloop.loop.steps import Steps
-from seekloop.serve.process import ServerProcess
-from seekloop.serve.traffic import collect
 from seekloop.system import digests
 from seekloop.system.files import write_whole
 
-__all__ = ["demo", "walk"]
+__all__ = ["demo"]
 
 RECIPE = "bank-support_smollm2-135m_lora_cpu"
 RECEIPT = "receipt.json"
@@ -34,7 +27,7 @@ def demo(*, out: Path, as_json: bool) -> None:
     """Make the demo project in `out`, walk the loop through it, write `receipt.json` and print it."""
     project = _project(out)
     ctx = project.context(progress=reporter())
-    receipt = walk(project, ctx)
+    receipt = walk(project, read_customers(out / "data" / "traffic.jsonl"), ctx=ctx)
     ctx.ledger.close()
     write_whole(out / RECEIPT, json.dumps(receipt, ensure_ascii=False, indent=2).encode())
     if as_json:
@@ -42,21 +35,6 @@ def demo(*, out: Path, as_json: bool) -> None:
     else:
         _show(receipt)
         print(f"receipt: {out / RECEIPT}; look around: seekloop lineage {receipt['answer_id']} -p {out}")
-
-
-def walk(project: Project, ctx: RunContext) -> JSON:
-    """Both rounds, with production between them; returns the receipt."""
-    started = ctx.clock.monotonic()
-    steps = Steps(ctx, "first round")
-    receipt = first_receipt(first_round(project.spec, steps), steps)
-    production = _production(project, ctx)
-    second = production.pop("round2")
-    for key in ("accuracy", "macro_f1", "reply_quality", "intervals", "paired"):
-        if "frozen" in second.get(key, {}):
-            receipt[key]["round2"] = second[key]["frozen"]
-    wall = receipt["wall_s"] | second["wall_s"] | production.pop("wall_s")
-    total = round(ctx.clock.monotonic() - started, 1)
-    return receipt | production | {"round2": second, "wall_s": {**_by_stage(wall), "total": total}, "steps_s": wall}
 
 
 def _project(out: Path) -> Project:
@@ -69,50 +47,6 @@ def _project(out: Path) -> Project:
     for name in SAMPLE:
         write_whole(out / "data" / name, resources.files("seekloop.data").joinpath("sample", name).read_bytes())
     return Project.create(out, {"recipe": RECIPE})
-
-
-def _production(project: Project, ctx: RunContext) -> JSON:
-    """Serve, take traffic and feedback, learn, pass the gate, promote, roll back, trace and verify."""
-    alias, now = project.spec.alias, ctx.clock.monotonic
-    first = registry.released(alias, ctx=ctx).release.id
-    customers = read_customers(project.folder / "data" / "traffic.jsonl")
-    found: JSON = {"promoted": False, "rolled_back_to": None, "wall_s": {}}
-    with ServerProcess(project.folder, alias=alias) as server, Client(server.url, key=server.key) as client:
-        started = now()
-        answers = client.ask_all(customers, progress=ctx.progress)
-        found["streamed_answer_id"], _ = client.ask_streaming(customers[0].text)
-        wrong = client.give_feedback(customers, answers)
-        found["wall_s"]["serve traffic"] = round(now() - started, 1)
-        ctx.progress.say(f"production: {wrong} of {len(customers)} answers were wrong and sent back")
-
-        steps = Steps(ctx, "second round")
-        made = next_round(project.spec, collect(ctx, release=first), steps=steps)
-        found["round2"] = next_receipt(made, steps)
-        found["promoted"] = made.promoted
-        if made.release is not None:
-            started = now()
-            server.wait_for(made.release.id)
-            again = client.ask_all(customers, progress=ctx.progress)
-            still = sum(not customer.is_answered_by(answer) for customer, answer in zip(customers, again, strict=True))
-            found["production"] = {"asked": len(customers), "wrong_before": wrong, "wrong_after": still}
-            back = registry.roll_back(alias, reason="the demo shows that it can", ctx=ctx).target
-            server.wait_for(back)
-            served = client.ask(customers[0].text)["system_fingerprint"]
-            assert served == back == first, "after a rollback the old digest answers"
-            found["rolled_back_to"] = served
-            found["wall_s"]["serve swap"] = round(now() - started, 1)
-    found["answer_id"] = answers[0]["id"]
-    trace = lineage.verify(answers[0]["id"], store=ctx.store, ledger=ctx.ledger)
-    return found | {"lineage": [f"{hop.role}: {digests.short(hop.id)}" for hop in trace.hops]}
-
-
-def _by_stage(steps: dict[str, float]) -> dict[str, float]:
-    """Seconds by the first word of each step's name."""
-    stages: dict[str, float] = {}
-    for name, seconds in steps.items():
-        stage = name.split()[0]
-        stages[stage] = round(stages.get(stage, 0.0) + seconds, 1)
-    return stages
 
 
 def _show(receipt: JSON) -> None:
