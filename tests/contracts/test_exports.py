@@ -56,7 +56,7 @@ def test_a_module_exports_all_its_public_names_in_order(module):
 
 def local_imports(module: Module) -> set[str]:
     """Names that come from our own modules: a room may hand them on."""
-    ours = [n for n in module.tree.body if isinstance(n, ast.ImportFrom) and (n.module or "").startswith("seekloop")]
+    ours = [node for node in module.nodes(ast.ImportFrom) if (node.module or "").startswith("seekloop")]
     return {alias.asname or alias.name for node in ours for alias in node.names}
 
 

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from seekloop.system import digests, lazy
@@ -24,3 +27,17 @@ def test_a_package_that_misses_its_own_dependency_keeps_its_traceback(tmp_path, 
 
 def test_a_target_names_an_object():
     assert lazy.resolve("seekloop.system.digests:short") is digests.short
+
+
+def test_a_room_hands_on_its_stage_without_importing_it_first():
+    code = (
+        "import sys; from seekloop import data, tune; assert 'seekloop.data.stage' not in sys.modules; data.run; "
+        "assert 'seekloop.data.stage' in sys.modules; assert 'torch' not in sys.modules; "
+        "assert tune.TuneSpec.__module__ == 'seekloop.tune.spec'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_name_that_a_room_does_not_offer_is_no_attribute():
+    with pytest.raises(AttributeError, match="has no attribute 'runn'"):
+        lazy.attributes("seekloop.data", stage=("run",))("runn")

@@ -8,6 +8,7 @@ import resource
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Self, TypeVar
 
 from seekloop.artifact.kinds import Artifact, Origin, Receipt
@@ -44,7 +45,7 @@ class RunContext:
 
     @classmethod
     def in_folder(cls, folder: Path, *, seed: int = 0, progress: Progress | None = None, actor: str = "local") -> Self:
-        """A context on the store and ledger in `folder`, which are made where there are none. Close its ledger."""
+        """A context on the store and ledger in `folder`, made where there are none. Close it, or use `with`."""
         state = folder / STATE
         state.mkdir(parents=True, exist_ok=True)
         return cls(
@@ -56,6 +57,20 @@ class RunContext:
             actor=actor,
             progress=progress or Silent(),
         )
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self.ledger.close()
+
+    def __enter__(self) -> Self:
+        """The context itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
 
     @contextlib.contextmanager
     def job(self, stage: str, spec: Spec) -> Iterator[Job]:
