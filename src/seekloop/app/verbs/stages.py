@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import typing
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 from seekloop.app.console import print_json, reporter
 from seekloop.app.verbs.records import copy_out
 from seekloop.artifact.context import RunContext
-from seekloop.artifact.kinds import Artifact
+from seekloop.artifact.kinds import Artifact, Report
+from seekloop.evaluate import markdown
 from seekloop.loop import catalog
 from seekloop.loop.project import FILE, Project
 from seekloop.runtime.bases import open_base
+from seekloop.system import settings
 from seekloop.system.errors import UsageError
 
 __all__ = ["run"]
@@ -32,8 +35,16 @@ def run(
     if as_json:
         print_json({"id": artifact.id, **artifact.model_dump(mode="json")})
     else:
+        if isinstance(artifact, Report):
+            print(_table(artifact, ctx), file=sys.stderr)
         print(artifact.id)
-    ctx.ledger.close()
+    ctx.close()
+
+
+def _table(report: Report, ctx: RunContext) -> str:
+    before = report.parents.get("baseline")
+    baselines = {} if before is None else {"baseline": ctx.store.open(before, Report)}
+    return markdown.render(report, baselines=baselines, language="zh" if settings.language() == "zh" else "en")
 
 
 def _context(folder: Path) -> RunContext:
