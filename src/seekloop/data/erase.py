@@ -1,0 +1,143 @@
+"""Erase a person: every corpus and dataset that has rows of theirs is written again without them.
+
+Rows of others are the same bytes as before, in the same order and splits. The old artifacts are content-addressed and
+stay as they are until they are removed from the store; what still holds the person is listed. An event in the ledger
+says what replaced what, under the person's pseudonym.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from seekloop.artifact.context import Job, RunContext
+from seekloop.artifact.kinds import Artifact, Corpus, Dataset
+from seekloop.artifact.rows import read_rows, to_line
+from seekloop.data.subjects import Person, Whereabouts, whereabouts
+from seekloop.system.errors import DataError
+from seekloop.system.spec import Spec
+
+__all__ = ["EVENT", "EraseSpec", "Erasure", "erase"]
+
+EVENT = "data.subject_erased"
+
+
+class EraseSpec(Spec):
+    """What an artifact without a person was made by."""
+
+    of: str
+    """Id of the artifact that it replaces."""
+    person: str
+    """Their pseudonym."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Erasure:
+    """What erasing a person did."""
+
+    found: Whereabouts
+    """Where the person was, and still is in the old artifacts."""
+    replaced: dict[str, str]
+    """Id of each old corpus or dataset -> id of the one without the person."""
+    rows: int
+    """Rows written out, those of the calibration view not counted."""
+    orphans: int
+    """Rows of others that had been left out as duplicates of a row that is now gone; they stay left out."""
+
+    def as_json(self) -> dict[str, Any]:
+        """As a JSON value."""
+        return {**self.found.as_json(), "replaced": self.replaced, "rows": self.rows, "orphans": self.orphans}
+
+
+def erase(subject: str, *, ctx: RunContext) -> Erasure:
+    """Write every corpus and dataset that has rows of a person again, without them.
+
+    Args:
+        subject: the person's id, in clear or as its pseudonym.
+        ctx: the project.
+
+    Raises:
+        DataError: nothing in the project carries this person.
+        ArtifactError: the disk is full; nothing was half-written, and erasing again goes on from there.
+    """
+    person, found = Person(subject, ctx=ctx), whereabouts(subject, ctx=ctx)
+    if not found.holdings:
+        raise DataError("data.no_such_subject", unreadable=len(found.unreadable))
+    replaced: dict[str, str] = {}
+    gone: Counter[str] = Counter()
+    for holding in found.holdings:
+        old = ctx.store.load(holding.artifact)
+        with ctx.job("data", EraseSpec(of=old.id, person=found.person)) as job:
+            new = _Rewriting(old, person, job=job, replaced=replaced).artifact()
+            replaced[old.id] = job.commit(new).id
+        gone.update({"rows": holding.count, "orphans": _orphans(old, holding.rows, ctx=ctx)})
+    done = Erasure(found=found, replaced=replaced, rows=gone["rows"], orphans=gone["orphans"])
+    facts = {"replaced": replaced, "rows": done.rows, "trained": list(found.trained)}
+    ctx.ledger.note(EVENT, found.person, facts=facts, actor=ctx.actor)
+    trained = f"{len(found.trained)} checkpoints were trained on them"
+    ctx.progress.say(f"erased {done.rows} rows of {found.person} from {len(replaced)} artifacts; {trained}")
+    return done
+
+
+class _Rewriting:
+    """One artifact written again."""
+
+    def __init__(self, old: Artifact, person: Person, *, job: Job, replaced: dict[str, str]) -> None:
+        self._old = old
+        self._person = person
+        self._job = job
+        self._parents = {role: replaced.get(parent, parent) for role, parent in old.parents.items()}
+        self._gone: dict[str, Counter[str]] = {}
+        """Rows left out, by file, as reasons of dropped rows, `replayed` or `kept`."""
+
+    def artifact(self) -> Corpus | Dataset:
+        """Copy its files without the person's rows, and count what is left."""
+        for name in self._old.files:
+            self._copy(name)
+        changed: dict[str, Any] = {"parents": self._parents, "made_by": self._job.origin, "files": {}}
+        match self._old:
+            case Corpus() as corpus:
+                return corpus.model_copy(update={**changed, "rows": corpus.rows - self._count("rows")})
+            case Dataset() as dataset:
+                return Dataset.model_validate({**dict(dataset), **changed, **self._counts(dataset)})
+            case other:
+                raise ValueError(f"a {type(other).__name__} has no rows")
+
+    def _copy(self, name: str) -> None:
+        source = self._job.ctx.store.path(self._old.id, name)
+        if not name.endswith(".jsonl"):
+            shutil.copyfile(source, self._job.path(name))
+            return
+        gone = self._gone.setdefault(name.removesuffix(".jsonl"), Counter())
+        with self._job.path(name).open("w", encoding="utf-8") as file:
+            for row in read_rows(source):
+                if self._person.owns(row):
+                    gone[row.dropped or ("replayed" if "replayed_from" in row.meta else "kept")] += 1
+                else:
+                    file.write(to_line(row))
+
+    def _count(self, name: str) -> int:
+        return self._gone.get(name, Counter()).total()
+
+    def _counts(self, dataset: Dataset) -> dict[str, Any]:
+        reasons = self._gone.get("dropped", Counter())
+        dropped = {reason: count - reasons[reason] for reason, count in dataset.dropped.items()}
+        splits = {split: count - self._count(split) for split, count in dataset.splits.items()}
+        return {
+            "rows": sum(splits.values()) + sum(dropped.values()),
+            "splits": splits,
+            "dropped": {reason: count for reason, count in dropped.items() if count},
+            "calibration": dataset.calibration - self._count("calibration"),
+            "replay": dataset.replay - self._gone.get("train", Counter())["replayed"],
+        }
+
+
+def _orphans(old: Artifact, rows: dict[str, tuple[str, ...]], *, ctx: RunContext) -> int:
+    """Rows of a dataset that were dropped as twins of rows that are erased."""
+    if "dropped.jsonl" not in old.files:
+        return 0
+    erased = {identity for ids in rows.values() for identity in ids}
+    left = read_rows(ctx.store.path(old.id, "dropped.jsonl"))
+    return sum(row.twin in erased and row.id not in erased for row in left)

@@ -1,0 +1,83 @@
+"""A person is found in every corpus and dataset, and erased without touching anybody else."""
+
+from __future__ import annotations
+
+import pytest
+
+from seekloop.artifact.kinds import Checkpoint, Corpus, Dataset
+from seekloop.artifact.rows import read_rows
+from seekloop.data.erase import EVENT, EraseSpec, erase
+from seekloop.data.subjects import whereabouts
+from seekloop.system.errors import DataError
+
+PEOPLE = ("C1", "13812345678", "138-1234-5678", "C2", None)
+FILES = ("train", "validation", "test", "dropped", "calibration")
+
+
+@pytest.fixture
+def made(write, make):
+    """A dataset of sixty rows of five people, one of them under two written forms of a telephone number."""
+    rows = [
+        {"text": f"my card number {n} of the week does not work", "label": "card", "customer": PEOPLE[n % 5]}
+        for n in range(60)
+    ]
+    return make({"sources": [{"path": write("rows.jsonl", rows)}], "dedupe": {"near": False}})
+
+
+def rows_of(room, identity, names=FILES):
+    return {name: list(read_rows(room.store.path(identity, f"{name}.jsonl"))) for name in names}
+
+
+def test_a_person_is_found_by_the_id_in_clear_and_by_the_pseudonym(made, room):
+    found = whereabouts("+86 13812345678", ctx=room)
+    assert {holding.artifact.partition(":")[0]: holding.count for holding in found.holdings} == {
+        "corpus": 24,
+        "dataset": 24,
+    }
+    assert "138" not in found.person
+    assert whereabouts(found.person, ctx=room).holdings == found.holdings
+
+
+def test_what_was_made_from_a_persons_rows_is_named(made, room):
+    found = whereabouts("C1", ctx=room)
+    assert (found.trained, found.derived, found.unreadable) == ((), (), ())
+    spec = EraseSpec(of=made.dataset.id, person="nobody")
+    with room.job("tune", spec) as job:
+        keys = {"form": "adapter", "family": "tiny", "precision": "f32", "parameters": 1}
+        checkpoint = job.commit(Checkpoint(parents={"dataset": made.dataset.id}, made_by=job.origin, **keys))
+    assert whereabouts("C1", ctx=room).trained == (checkpoint.id,)
+
+
+def test_erasing_takes_the_persons_rows_and_nobody_elses(made, room):
+    done = erase("13812345678", ctx=room)
+    new = room.store.open(done.replaced[made.dataset.id], Dataset)
+    for name, before in made.rows.items():
+        left = [row for row in before if row.subject != done.found.person]
+        assert list(read_rows(room.store.path(new.id, f"{name}.jsonl"))) == left
+    assert new.rows == made.dataset.rows - 24
+    assert new.rows == sum(new.splits.values()) + sum(new.dropped.values())
+    assert all(
+        holding.artifact not in done.replaced.values() for holding in whereabouts("13812345678", ctx=room).holdings
+    )
+
+
+def test_the_new_dataset_comes_from_the_new_corpus(made, room):
+    done = erase("C1", ctx=room)
+    new = room.store.open(done.replaced[made.dataset.id], Dataset)
+    corpus = room.store.open(new.parents["corpus"], Corpus)
+    assert corpus.id == done.replaced[made.dataset.parents["corpus"]]
+    assert corpus.rows == 48
+
+
+def test_erasing_is_recorded_without_saying_who(made, room):
+    done = erase("13812345678", ctx=room)
+    event = next(room.ledger.events(kind=EVENT))
+    assert (event.subject, event.facts["replaced"]) == (done.found.person, done.replaced)
+    assert "1234" not in str(event.facts)
+    room.ledger.verify()
+
+
+def test_a_person_who_is_nowhere_is_refused(made, room):
+    with pytest.raises(DataError) as caught:
+        erase("C9", ctx=room)
+    assert caught.value.code == "data.no_such_subject"
