@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from seekloop.artifact.rows import Message, Row, Source
 from seekloop.data.spec import SplitSpec
 from seekloop.data.split import Sorter
-from seekloop.text.similarity import Fingerprint
+from seekloop.text.shingles import prints
 
 LONG = "Hello, what is the most that I can withdraw at the counter without giving notice?"
 
@@ -23,8 +23,7 @@ def make_row(number: int, label: str | None = "x", text: str | None = None, **me
 
 def places(rows: list[Row], *, seed: int = 7, trained: tuple[str, ...] = (), **spec) -> dict[str, str]:
     sorter = Sorter(SplitSpec(**spec), seed=seed)
-    for row in rows:
-        sorter.add(row, Fingerprint.of(row.messages[0].content), trained=row.id in trained)
+    sorter.add(rows, trained=[row.id in trained for row in rows], prompts=prints([r.messages[0].content for r in rows]))
     return sorter.assign()
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from seekloop.artifact.rows import Row
 from seekloop.data.spec import Split, SplitSpec
-from seekloop.text.similarity import Fingerprint, Seen
+from seekloop.text.shingles import Prints
+from seekloop.text.similarity import Index
 
 __all__ = ["Sorter"]
 
@@ -24,7 +28,9 @@ class _Group:
     fixed: set[Split] = field(default_factory=set)
     """Splits that sources gave its rows."""
     trained: bool = False
-    """Whether the parent trained on one of them."""
+    """Whether the parent trained on one of them, or one was made of the others: all can only be trained."""
+    real: int = 0
+    """Rows that were not made of others, in a group that holds some that were; 0 in other groups."""
 
     @property
     def settled(self) -> Split | None:
@@ -34,7 +40,7 @@ class _Group:
 
 
 class Sorter:
-    """Takes rows one by one, then says where each goes.
+    """Takes rows in order, then says where each goes.
 
     Groups are rows of one source group (ticket, document) and near duplicates, joined as they come (union-find).
     """
@@ -42,28 +48,55 @@ class Sorter:
     def __init__(self, spec: SplitSpec, *, seed: int) -> None:
         self.spec = spec
         self.seed = seed
-        self._seen = Seen(spec.similarity)
+        self.index = Index(spec.similarity)
+        self.ids: list[str] = []
+        """Ids of the rows in the index, by number."""
         self._parent: dict[str, str] = {}
         self._by_group: dict[str, str] = {}
         self._rows: list[tuple[str, str | None, Split | None, bool]] = []
+        self._made_of: dict[str, tuple[str, ...]] = {}
+        """Synthetic row -> the rows that it was made of: they go where it goes, which is train."""
 
-    def add(self, row: Row, prompt: Fingerprint, *, trained: bool) -> None:
-        """Take a kept row.
+    def add(
+        self,
+        rows: Sequence[Row],
+        *,
+        trained: Sequence[bool],
+        prompts: Prints | None = None,
+        alike: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Take kept rows.
 
         Args:
-            row: the row; `meta["split"]` fixes its split, `meta["group"]` names its group.
-            prompt: fingerprint of what the user asked in it.
-            trained: the parent trained on its like: it can only be trained again.
+            rows: the rows; `meta["split"]` fixes a row's split, `meta["group"]` names its group.
+            trained: whether the parent trained on the like of each: it can only be trained again.
+            prompts: fingerprints of what the user asked in them, to find what is alike.
+            alike: ids of pairs that are alike, the later row first, where others have found them.
         """
-        self._parent[row.id] = row.id
-        exact = self._seen.exact(prompt)
-        for match in [*self._seen.near(prompt), *([exact] if exact else [])]:
-            self._join(match.id, row.id)
-        self._seen.add(row.id, prompt)
-        group = row.meta.get("group")
-        if group is not None:
-            self._join(self._by_group.setdefault(str(group), row.id), row.id)
-        self._rows.append((row.id, row.label, row.meta.get("split"), trained))
+        for row in rows:
+            self._parent[row.id] = row.id
+            if "synthetic" in row.meta:
+                self._made_of[row.id] = tuple(row.meta["synthetic"].get("seeds", ()))
+        for later, earlier in alike if prompts is None else self._alike(rows, prompts):
+            self._join(earlier, later)
+        for row, again in zip(rows, trained, strict=True):
+            group = row.meta.get("group")
+            if group is not None:
+                self._join(self._by_group.setdefault(str(group), row.id), row.id)
+            self._rows.append((row.id, row.label, row.meta.get("split"), again))
+
+    def _alike(self, rows: Sequence[Row], prompts: Prints) -> Iterator[tuple[str, str]]:
+        """Pairs of rows whose prompts are alike; of rows with the same one, the first stands for all."""
+        each = np.arange(len(self._rows), len(self._rows) + len(rows))  # a class of its own: no near row stands for it
+        found = self.index.compare(prompts, each)
+        numbers, twins = found.numbers.tolist(), found.twins.tolist()
+        self.ids += [row.id for row, number in zip(rows, numbers, strict=True) if number >= 0]
+        yield from ((row.id, self.ids[twin]) for row, twin in zip(rows, twins, strict=True) if twin >= 0)
+        yield from ((self.ids[later], self.ids[earlier]) for later, earlier in found.near.tolist())
+
+    def groups(self) -> dict[str, str]:
+        """Row id -> id of a row that stands for its group, after `assign`."""
+        return {identity: self._root(identity) for identity, *_ in self._rows}
 
     def assign(self) -> dict[str, Split]:
         """Row id -> split.
@@ -80,23 +113,34 @@ class Sorter:
         own = {row: split for row, _, split, _ in self._rows if split is not None}
         strata: defaultdict[str | None, list[_Group]] = defaultdict(list)
         result: dict[str, Split] = {}
+        beside: Counter[str | None] = Counter()
         for group in groups:
             settled = group.settled
+            beside[group.label] += group.real
             if settled is None:
                 strata[group.label].append(group)
             else:
                 result |= {row: own.get(row, settled) for row in group.rows}
-        draw = self._draw_exactly if self.spec.assign == "exact" else self._draw_stably
-        for stratum in strata.values():
-            result |= draw(stratum, shares)
+        for label, stratum in strata.items():
+            exact = self.spec.assign == "exact"
+            drawn = (
+                self._draw_exactly(stratum, shares, beside=beside[label])
+                if exact
+                else self._draw_stably(stratum, shares)
+            )
+            result |= drawn
         return result
 
-    def _draw_exactly(self, stratum: list[_Group], shares: dict[str, float]) -> dict[str, Split]:
-        """The groups with the lowest hashes fill the test quota, the next ones validation."""
-        free = sum(len(group.rows) for group in stratum if not group.fixed)
+    def _draw_exactly(self, stratum: list[_Group], shares: dict[str, float], *, beside: int) -> dict[str, Split]:
+        """The groups with the lowest hashes fill the test quota, the next ones validation.
+
+        `beside` rows of the label stand in train because others were made of them: they count for the quotas, so that
+        a test set does not shrink by what is made of the rest.
+        """
+        free = beside + sum(len(group.rows) for group in stratum if not group.fixed)
         quota: dict[Split, int] = {
             "test": int(free * shares["test"] + 0.5),
-            "validation": int(sum(len(group.rows) for group in stratum) * shares["validation"] + 0.5),
+            "validation": int((beside + sum(len(group.rows) for group in stratum)) * shares["validation"] + 0.5),
         }
         result: dict[str, Split] = {}
         for group in sorted(stratum, key=lambda group: self._hash(group.first)):
@@ -124,13 +168,20 @@ class Sorter:
         return int.from_bytes(digest[:7], "big") / 2**56
 
     def _groups(self) -> list[_Group]:
+        for made, sources in self._made_of.items():
+            for one in sources:
+                if one in self._parent:
+                    self._join(one, made)
         groups: dict[str, _Group] = {}
         for identity, label, split, trained in self._rows:
             group = groups.setdefault(self._root(identity), _Group(first=identity, label=label))
             group.rows.append(identity)
-            group.trained |= trained
+            group.trained |= trained or identity in self._made_of
             if split is not None:
                 group.fixed.add(split)
+        for group in groups.values():
+            real = sum(one not in self._made_of for one in group.rows)
+            group.real = real if real < len(group.rows) else 0
         return list(groups.values())
 
     def _root(self, identity: str) -> str:

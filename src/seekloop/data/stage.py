@@ -1,7 +1,8 @@
 """The data stage: sources or a corpus into a dataset, every row of it accounted for.
 
-Rows stream from the corpus on disk through `clean`, `noise`, `leak` and `dedupe`; what stays is sorted into splits,
-composed and written. In memory are fingerprints, not texts.
+Rows stream from the corpus through the operators, part by part, and each finished part is kept until the dataset is
+committed, so that a killed run goes on. What is left is compared (`leak`, `dedupe`), sorted into splits, composed and
+written. In memory are fingerprints, not texts.
 """
 
 from __future__ import annotations
@@ -10,34 +11,44 @@ import contextlib
 import heapq
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
 
 from seekloop.artifact.context import Job, RunContext
 from seekloop.artifact.kinds import Corpus, Dataset
-from seekloop.artifact.rows import Row, read_rows, to_line, write_rows
-from seekloop.data.clean import clean
+from seekloop.artifact.rows import Row, read_rows, to_line
+from seekloop.data.balancing import balanced
+from seekloop.data.clean import clean, write_normalised
 from seekloop.data.compose import choose_answer, compose
+from seekloop.data.declared import declared_labels, declared_levels
 from seekloop.data.dedupe import Deduper, Twin
-from seekloop.data.leak import Guard
-from seekloop.data.noise import noise, unusable
+from seekloop.data.findings import REPORT, Findings
+from seekloop.data.folds import fold
+from seekloop.data.labels.labelling import labels_of
+from seekloop.data.leak import Guard, keep, settled
+from seekloop.data.meaning import Meanings
+from seekloop.data.mix import LEFT_OUT, mixed
+from seekloop.data.operators import Terms, sift
+from seekloop.data.parts import Parts, rows_a_part
 from seekloop.data.read import read_corpus
-from seekloop.data.read.files import locate
+from seekloop.data.redaction import redactor_of
 from seekloop.data.replay import replayed
+from seekloop.data.sieve import Sieve
 from seekloop.data.spec import DataInputs, DataSpec, Split
 from seekloop.data.split import Sorter
-from seekloop.data.wording import asked, is_answered
-from seekloop.system import seeds
+from seekloop.data.survey import Survey
+from seekloop.data.survey import survey as look_through
+from seekloop.data.wording import asked
+from seekloop.system import digests, provenance, seeds
 from seekloop.system.errors import DataError, UsageError
-from seekloop.system.progress import Task
+from seekloop.text.folding import simplifies
 from seekloop.text.labelled import AnswerForm
-from seekloop.text.similarity import Fingerprint
+from seekloop.text.shingles import prints
 
 __all__ = ["run"]
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-_sifted_file = "sifted.jsonl"
 
 
 def run(spec: DataSpec, inputs: DataInputs, *, ctx: RunContext) -> Dataset:
@@ -55,40 +66,42 @@ def run(spec: DataSpec, inputs: DataInputs, *, ctx: RunContext) -> Dataset:
     """
     if spec.replay is not None and inputs.parent is None:
         raise UsageError("data.replay_needs_parent")
-    labels = _declared(spec.labels, ctx.root)
+    labelling = declared_levels(spec.labels, ctx.root)
     corpus = inputs.corpus or read_corpus(spec.sources, ctx=ctx, spec=spec.read)
-    survey = _survey(ctx.store.path(corpus.id, "rows.jsonl"))
+    survey = look_through(ctx.store.path(corpus.id, "rows.jsonl"), labelling)
     answer = _answer(spec, survey, parent=inputs.parent)
     counts = f"{survey.labelled} of {survey.rows} rows have a label, {survey.answered} an answer"
     ctx.progress.say(f"answer: {answer} ({counts})")
+    if survey.rows and not simplifies():
+        ctx.progress.say("traditional and simplified Chinese are not compared: pip install 'seekloop[data]'")
     with ctx.job("data", spec) as job:
-        making = _Making(spec=spec, job=job, labels=labels, answer=answer, parent=inputs.parent)
-        return making.dataset(corpus, survey)
+        terms = Terms(
+            spec=spec,
+            labels=declared_labels(spec.labels, ctx.root),
+            answer=answer,
+            sieve=Sieve(spec.filter, job=job),
+            redactor=redactor_of(spec.clean.pii, ctx=ctx),
+            labelling=survey.labelling,
+        )
+        size = rows_a_part(survey.rows)
+        folder = ctx.work / f"data-{_key(spec, inputs, corpus=corpus, ctx=ctx)}"
+        parts = Parts(folder, survey.path, sift=lambda batch: sift(batch, terms), size=size)
+        with parts.locked():
+            if parts.found:
+                ctx.progress.say(f"goes on where it stopped: {parts.found} parts of {size} rows are done")
+            making = _Making(job=job, terms=terms, survey=survey, parts=parts, parent=inputs.parent)
+            return making.dataset(corpus)
 
 
-@dataclass
-class _Survey:
-    """What the corpus holds, learnt by one look through it."""
-
-    path: Path
-    rows: int = 0
-    labelled: int = 0
-    answered: int = 0
-    fixed: set[Split] = field(default_factory=set)
+def _key(spec: DataSpec, inputs: DataInputs, *, corpus: Corpus, ctx: RunContext) -> str:
+    """Everything that decides what the run does, as the name of its work folder."""
+    parent = inputs.parent.id if inputs.parent is not None else None
+    files = [digests.of_path(ctx.root / path) for path in spec.reads()]
+    parts = [spec.digest, files, corpus.id, parent, ctx.seed, provenance.code_version(), provenance.lock_digest()]
+    return digests.of_json(parts).removeprefix("sha256:")[:16]
 
 
-def _survey(path: Path) -> _Survey:
-    survey = _Survey(path=path)
-    for row in read_rows(path):
-        survey.rows += 1
-        survey.labelled += row.label is not None
-        survey.answered += is_answered(row)
-        if "split" in row.meta:
-            survey.fixed.add(row.meta["split"])
-    return survey
-
-
-def _answer(spec: DataSpec, survey: _Survey, *, parent: Dataset | None) -> AnswerForm:
+def _answer(spec: DataSpec, survey: Survey, *, parent: Dataset | None) -> AnswerForm:
     if parent is None:
         return choose_answer(spec.compose, rows=survey.rows, labelled=survey.labelled, answered=survey.answered)
     if spec.compose.answer not in (None, parent.answer):
@@ -96,51 +109,54 @@ def _answer(spec: DataSpec, survey: _Survey, *, parent: Dataset | None) -> Answe
     return parent.answer
 
 
-def _declared(labels: str | Sequence[str] | None, root: Path) -> tuple[str, ...] | None:
-    """The classes that the spec declares, read from its file where it names one."""
-    if labels is None or not isinstance(labels, str):
-        return None if labels is None else tuple(labels)
-    path = locate(labels, root=root)
-    try:
-        names = json.loads(path.read_text("utf-8-sig"))
-    except (ValueError, OSError) as error:
-        raise DataError("data.bad_labels", path=labels) from error
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise DataError("data.bad_labels", path=labels)
-    return tuple(names)
-
-
 class _Making:
     """One dataset in the making."""
 
-    def __init__(
-        self, *, spec: DataSpec, job: Job, labels: tuple[str, ...] | None, answer: AnswerForm, parent: Dataset | None
-    ) -> None:
-        self.spec = spec
+    def __init__(self, *, job: Job, terms: Terms, survey: Survey, parts: Parts, parent: Dataset | None) -> None:
+        spec = self.spec = terms.spec
         self.job = job
-        self.labels = labels
-        self.answer: AnswerForm = answer
+        self.terms = terms
+        self.survey = survey
+        self.parts = parts
         self.parent = parent
-        self.seed = seeds.derive(job.ctx.seed, "data", "split")
+        seed = seeds.derive(job.ctx.seed, "data", "split")
         self.guard = Guard(spec.dedupe.similarity)
-        self.deduper = Deduper(spec.dedupe)
-        self.sorter = Sorter(spec.split, seed=self.seed)
+        meaning = spec.dedupe.meaning
+        meanings = None if meaning is None else Meanings(meaning, root=job.ctx.root)
+        self.deduper = Deduper(spec.dedupe, meanings=meanings)
+        self.sorter = Sorter(spec.split, seed=seed)
+        self.findings = Findings()
         self.masked: Counter[str] = Counter()
+        self.changed: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
         self.prompts: set[bytes] = set()
+        self.counts: Counter[str] = Counter()
+        self.label_notes: Counter[str] = Counter()
         self.names = set(parent.labels) if parent is not None else set()
 
-    def dataset(self, corpus: Corpus, survey: _Survey) -> Dataset:
-        """Sift, sort, write and commit."""
-        self._settle(survey)
-        sifted = self.job.path(_sifted_file)
+    def dataset(self, corpus: Corpus) -> Dataset:
+        """Sift, compare, sort, write and commit."""
+        survey = self.survey
+        self._learn()
+        self._settle()
         with self.job.ctx.progress.task("clean and deduplicate", total=survey.rows) as task:
-            write_rows(sifted, self._sifted(survey.path, task))
-        counts, replay = self._share_out(sifted)
-        sifted.unlink()
+            for batch in self.parts:
+                self.masked.update(batch.masked)
+                self.changed.update(batch.normalised)
+                self._compare([row for row in batch.rows if row.dropped is None])
+                self.dropped.update(row.dropped for row in batch.rows if row.dropped is not None)
+                task.advance(len(batch.rows))
+        self.dropped.update(twin.reason for twin in self.findings.twins.values())
+        places = self.sorter.assign()
+        counts, replay, calibration = self._share_out(places)
         if counts["train"] == 0:
             reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self.dropped.items())) or "none"
             raise DataError("data.nothing_left", rows=survey.rows, dropped=reasons)
+        write_normalised(self.job, self.changed)
+        self._report_labels()
+        added = self._balance(counts) | self._mix(counts)
+        if self.spec.folds is not None:
+            fold(self.spec.folds, groups=self.sorter.groups(), job=self.job)
         parents = {"corpus": corpus.id} | ({"parent": self.parent.id} if self.parent is not None else {})
         dataset = Dataset(
             parents=parents,
@@ -148,83 +164,112 @@ class _Making:
             rows=survey.rows + replay,
             splits=counts,
             dropped=dict(sorted(self.dropped.items())),
-            calibration=self._calibrate(),
+            calibration=calibration,
             labels=tuple(sorted(self.names)),
-            answer=self.answer,
+            answer=self.terms.answer,
             replay=replay,
+            added=added,
             pii=dict(sorted(self.masked.items())),
         )
+        self.findings.write(self.job.path(REPORT), rows=survey.rows, dropped=self.dropped)
         self.job.ctx.progress.say(_ledger(dataset))
-        return self.job.commit(dataset)
+        if self.changed:
+            self.job.ctx.progress.say(f"normalised: {', '.join(f'{k} {n}' for k, n in sorted(self.changed.items()))}")
+        dataset = self.job.commit(dataset)
+        keep(self.sorter, places, dataset=dataset, ctx=self.job.ctx)
+        self.parts.remove()
+        return dataset
 
-    def _settle(self, survey: _Survey) -> None:
+    def _learn(self) -> None:
+        """Let the sieve learn what it needs to know of the corpus, and of the rounds before."""
+
+        def cleaned(row: Row) -> Row:
+            return clean(row, self.spec.clean, redactor=self.terms.redactor)[0]
+
+        def corpus() -> Iterator[Row]:
+            return (cleaned(row) for row in read_rows(self.survey.path) if row.dropped is None)
+
+        self.terms.sieve.learn(corpus, clean=cleaned, ancestors=self._ancestors())
+
+    def _settle(self) -> None:
         """Tell the guard what is held out or was trained: rows of all rounds before, and those that sources fix."""
+        ctx = self.job.ctx
         for ancestor in self._ancestors():
-            for split in SPLITS:
-                self.guard.settle(split, self._rows_of(ancestor, split))
-        for split in survey.fixed - {"train"}:
-            mine = (self._cleaned(row) for row in read_rows(survey.path) if row.meta.get("split") == split)
-            self.guard.settle(split, (row for row in mine if row.dropped is None))
+            self.guard.join(settled(ancestor, similarity=self.guard.similarity, ctx=ctx))
+        held_out = self.survey.fixed - {"train"}
+        for batch in self.parts if held_out else ():
+            rows = [row for row in batch.rows if row.dropped is None]
+            for split in sorted(held_out):
+                self.guard.settle(split, [row for row in rows if row.meta.get("split") == split])
 
-    def _sifted(self, path: Path, task: Task) -> Iterator[Row]:
-        """Every row of the corpus, cleaned; those that are left out have a reason, the others go to the sorter."""
-        for row in read_rows(path):
-            task.advance()
-            row, masked = clean(row, self.spec.clean)
-            self.masked += masked
-            row = self._judged(row)
-            if row.dropped is None:
-                row = self._compared(row)
-            if row.dropped is not None:
-                self.dropped[row.dropped] += 1
-            yield row
+    def _compare(self, rows: Sequence[Row]) -> None:
+        """Leak check and deduplication; rows that stay are handed to the sorter."""
+        marks = prints([asked(row) for row in rows])
+        fixed: list[Split | None] = [row.meta.get("split") for row in rows]
+        standings = self.guard.check(marks, fixed)
+        twins: list[Twin | None] = [standing.twin for standing in standings]
+        thinned = [
+            place
+            for place, split in enumerate(fixed)
+            if twins[place] is None and (split != "test" or self.spec.dedupe.fixed_test)
+        ]
+        found = self.deduper.check([rows[place] for place in thinned], marks.take(np.array(thinned, np.int64)))
+        for place, twin in zip(thinned, found, strict=True):
+            twins[place] = twin
+        stay = [place for place, twin in enumerate(twins) if twin is None]
+        for row, twin in zip(rows, twins, strict=True):
+            if twin is not None:
+                self.findings.add(row, twin)
+        kept, trained = [rows[place] for place in stay], [standings[place].trained for place in stay]
+        staying = marks.take(np.array(stay, np.int64))
+        self.sorter.add(kept, trained=trained, prompts=staying)
+        if self.spec.replay is not None:
+            self.prompts.update(key.tobytes() for key in staying.keys)
+        self.names.update(row.label for row in kept if row.label is not None)
+        for row in kept if self.terms.labelling is not None else ():
+            self.counts.update(labels_of(row))
+            self.label_notes.update(note for note in ("decided_by", "label_was") if note in row.meta)
 
-    def _cleaned(self, row: Row) -> Row:
-        return self._judged(clean(row, self.spec.clean)[0])
-
-    def _judged(self, row: Row) -> Row:
-        if row.dropped is not None:
-            return row
-        label = row.label
-        if self.labels is not None and label is not None and label not in self.labels and label.isdecimal():
-            label = self.labels[int(label)] if int(label) < len(self.labels) else label
-        row = row.model_copy(update={"label": label})
-        reason = noise(row, self.spec.filter) or unusable(row, self.answer, labels=self.labels)
-        return row.model_copy(update={"dropped": reason})
-
-    def _compared(self, row: Row) -> Row:
-        """Leak check and deduplication; a row that stays is handed to the sorter."""
-        mark = Fingerprint.of(asked(row))
-        fixed: Split | None = row.meta.get("split")
-        twin: Twin | None = self.guard.check(mark, fixed)
-        if twin is None and (fixed != "test" or self.spec.dedupe.fixed_test):
-            twin = self.deduper.check(row, mark)
-        if twin is not None:
-            return row.model_copy(update={"dropped": twin.reason, "twin": twin.id})
-        self.sorter.add(row, mark, trained=self.guard.was_trained(mark))
-        self.prompts.add(mark.key)
-        if row.label is not None:
-            self.names.add(row.label)
-        return row
-
-    def _share_out(self, sifted: Path) -> tuple[dict[str, int], int]:
-        """Write the four files; returns the rows of each split, and how many of train are replayed."""
-        places = self.sorter.assign()
+    def _share_out(self, places: Mapping[str, Split]) -> tuple[dict[str, int], int, int]:
+        """Write the files; returns the rows of each split, how many of train are replayed, and those of calibration."""
         counts: dict[str, int] = dict.fromkeys(SPLITS, 0)
+        sample = _Sample(self.spec.calibration, seed=seeds.derive(self.job.ctx.seed, "data", "calibration"))
         with contextlib.ExitStack() as stack:
             names = (*SPLITS, "dropped")
             files = {n: stack.enter_context(self.job.path(f"{n}.jsonl").open("w", encoding="utf-8")) for n in names}
-            for row in read_rows(sifted):
+            for row in self._decided():
                 if row.dropped is not None:
                     files["dropped"].write(to_line(row))
                     continue
-                split = places[row.id]
+                split, line = places[row.id], to_line(compose(row, self.spec.compose, answer=self.terms.answer))
                 counts[split] += 1
-                files[split].write(to_line(compose(row, self.spec.compose, answer=self.answer)))
+                files[split].write(line)
+                if split == "train":
+                    sample.offer(row.id, line)
             replay = self._replayed()
-            files["train"].writelines(map(to_line, replay))
+            for row in replay:
+                files["train"].write(line := to_line(row))
+                sample.offer(row.id, line)
         counts["train"] += len(replay)
-        return counts, len(replay)
+        self.job.path("calibration.jsonl").write_text("".join(sample.lines()), "utf-8")
+        return counts, len(replay), len(sample.lines())
+
+    def _decided(self) -> Iterator[Row]:
+        """Every row of the corpus in order, with its reason and twin where it is left out."""
+        for batch in self.parts:
+            for row in batch.rows:
+                self.findings.look(row)
+                twin = self.findings.twins.get(row.id)
+                yield row if twin is None else row.model_copy(update={"dropped": twin.reason, "twin": twin.id})
+
+    def _mix(self, counts: dict[str, int]) -> dict[str, int]:
+        """Mix the train rows by temperature, now that no row changes its split; returns the rows made, by how."""
+        if self.spec.mix is None:
+            return {}
+        done = mixed(self.spec.mix, job=self.job)
+        self.dropped.update({LEFT_OUT: done.dropped} if done.dropped else {})
+        counts["train"] += done.added - done.dropped
+        return {"mix": done.added} if done.added else {}
 
     def _replayed(self) -> list[Row]:
         if self.spec.replay is None or self.parent is None:
@@ -234,6 +279,25 @@ class _Making:
         chosen = replayed(rows, self.spec.replay, new=self.prompts, seed=seed, parent=self.parent.id)
         self.names.update(row.label for row in chosen if row.label is not None)
         return chosen
+
+    def _report_labels(self) -> None:
+        """Write and say what became of the labels."""
+        if self.terms.labelling is None:
+            return
+        report = self.terms.labelling.report(self.counts, notes=self.label_notes)
+        text = json.dumps(report, ensure_ascii=False, indent=2) + "\n"
+        self.job.path("labels.json").write_text(text, "utf-8")
+        levels = ", ".join(f"{len(level['rows'])} on level {level['level']}" for level in report["levels"])
+        self.job.ctx.progress.say(f"labels: {levels or 'none'}; given to the class above: {len(report['backed_off'])}")
+
+    def _balance(self, counts: dict[str, int]) -> dict[str, int]:
+        """Even out the labels of the train rows, now that no row changes its split; returns the rows made, by how."""
+        if self.spec.balance is None:
+            return {}
+        done = balanced(self.spec.balance, job=self.job, guard=self.guard)
+        self.dropped.update({"over_cap": done.dropped} if done.dropped else {})
+        counts["train"] += sum(done.added.values()) - done.dropped
+        return done.added
 
     def _ancestors(self) -> Iterator[Dataset]:
         """The parent, its parent, and so on to the first round's dataset."""
@@ -246,16 +310,33 @@ class _Making:
     def _rows_of(self, dataset: Dataset, split: Split) -> Iterator[Row]:
         return read_rows(self.job.ctx.store.path(dataset.id, f"{split}.jsonl"))
 
-    def _calibrate(self) -> int:
-        """Write the calibration view: the train rows with the lowest hashes."""
-        seed = seeds.derive(self.job.ctx.seed, "data", "calibration")
-        rows = read_rows(self.job.path("train.jsonl"))
-        chosen = heapq.nsmallest(self.spec.calibration, rows, key=lambda row: seeds.derive(seed, row.id))
-        return write_rows(self.job.path("calibration.jsonl"), chosen)
+
+class _Sample:
+    """The calibration view: the train rows with the lowest hashes, the lowest first."""
+
+    def __init__(self, size: int, *, seed: int) -> None:
+        self._size = size
+        self._seed = seed
+        self._lowest: list[tuple[int, int, str]] = []
+        self._offered = 0
+
+    def offer(self, identity: str, line: str) -> None:
+        """Take a train row into account."""
+        entry = (-seeds.derive(self._seed, identity), -self._offered, line)
+        self._offered += 1
+        if len(self._lowest) < self._size:
+            heapq.heappush(self._lowest, entry)
+        elif self._size:
+            heapq.heappushpop(self._lowest, entry)
+
+    def lines(self) -> list[str]:
+        """The rows' lines."""
+        return [line for _, _, line in sorted(self._lowest, reverse=True)]
 
 
 def _ledger(dataset: Dataset) -> str:
     """One line for people: where every row went."""
     kept = " + ".join(f"{dataset.splits[split]} {split}" for split in SPLITS)
     reasons = ", ".join(f"{reason} {count}" for reason, count in dataset.dropped.items())
-    return f"{dataset.rows} rows in = {kept} + {sum(dataset.dropped.values())} dropped ({reasons or 'none'})"
+    made = f" + {sum(dataset.added.values())} made" if dataset.added else ""
+    return f"{dataset.rows} rows in{made} = {kept} + {sum(dataset.dropped.values())} dropped ({reasons or 'none'})"
