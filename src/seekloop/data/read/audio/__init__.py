@@ -1,0 +1,1 @@
+"""Recordings of calls: opened, resampled, heard by whisper, made into turns."""

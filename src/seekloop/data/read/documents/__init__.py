@@ -1,0 +1,1 @@
+"""Documents: PDF, DOCX, HTML, Markdown and plain text into blocks, and blocks into chunks."""
