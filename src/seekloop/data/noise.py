@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from seekloop.artifact.rows import Row
+from seekloop.artifact.rows import Message, Row
+from seekloop.data.relevance import Relevance
 from seekloop.data.spec import FilterSpec
 from seekloop.data.wording import asked, everything, is_answered
+from seekloop.text.garbled import is_garbled
 from seekloop.text.labelled import AnswerForm
 from seekloop.text.normalize import key
 from seekloop.text.segment import language_of, tokens
@@ -18,7 +20,7 @@ from seekloop.text.segment import language_of, tokens
 __all__ = ["noise", "unusable"]
 
 _word_character = re.compile(r"[^\W_]")
-_mask = re.compile(r"\[[A-Z0-9_]+\]")
+_mask = re.compile(r"\[[A-Z0-9_]+(?:[#~][a-z2-7]+)?\]")
 _keyboard_rows = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _row_runs = frozenset(
     run
@@ -31,6 +33,14 @@ _boilerplate = re.compile(
     r"(?:sent (?:from|with|via) (?:my )?[\w ]{2,30}|get outlook for \w+|(?:kind|best|warm)?\s*regards"
     r"|yours (?:truly|sincerely)|sincerely(?: yours)?|cheers|发自我的\s*[\w ]{2,20}|此致\s*敬礼|顺颂商祺)"
 )
+_placeholder = re.compile(
+    r"\{\{[^{}\n]{1,60}\}\}|\$\{[^{}\n]{1,60}\}|\[(?:your|insert|customer|company) [a-z ]{2,30}\]"
+    r"|<(?:name|date|number|id)>"
+    r"|[【\[](?:姓名|您的姓名|公司名称|订单号|日期|电话)[】\]]",
+    re.IGNORECASE,
+)
+_echo_from = 12
+_looped_from, _looped_ratio = 400, 0.08
 _repeated_from = 60
 _repeated_ratio = 0.2
 
@@ -43,14 +53,21 @@ class _Look:
     text: str
     """The user's turns."""
     words: str
-    """The same without masks such as `[PHONE]`, which are in no language."""
+    """The same without masks such as `[PHONE]` or `[PHONE#…]`, which are in no language."""
+    reply: str
+    """The assistant's turns; empty where there are none, or none with text."""
     spec: FilterSpec
+    relevance: Relevance | None
 
 
-def noise(row: Row, spec: FilterSpec) -> str | None:
-    """The first rule of `spec` that the row breaks; None: it is no noise."""
+def noise(row: Row, spec: FilterSpec, *, relevance: Relevance | None = None) -> str | None:
+    """The first rule of `spec` that the row breaks; None: it is no noise.
+
+    `relevance` holds the corpus' counts, which `irrelevant_reply` needs; without them the rule drops nothing.
+    """
     text = asked(row)
-    look = _Look(row=row, text=text, words=_mask.sub("", text), spec=spec)
+    reply = "\n".join(m.content for m in row.messages if m.role == "assistant" and m.content.strip())
+    look = _Look(row=row, text=text, words=_mask.sub("", text), reply=reply, spec=spec, relevance=relevance)
     return next((rule for rule in spec.rules if _rules[rule](look)), None)
 
 
@@ -59,8 +76,10 @@ def unusable(row: Row, answer: AnswerForm, *, labels: Collection[str] | None) ->
 
     Returns:
         `bad_turns` (it does not begin with the user), `missing_label`, `unknown_label` (not one of `labels`, where
-        these are given) or `missing_answer`.
+        these are given), `missing_answer` or `same_answers` (a preference between equals).
     """
+    if row.plain:
+        return None
     roles = [message.role for message in row.messages if message.role != "system"]
     if not roles or roles[0] != "user":
         return "bad_turns"
@@ -68,7 +87,14 @@ def unusable(row: Row, answer: AnswerForm, *, labels: Collection[str] | None) ->
         return "missing_label"
     if row.label and labels is not None and row.label not in labels:
         return "unknown_label"
-    return "missing_answer" if answer != "label" and not is_answered(row) else None
+    if answer != "label" and not is_answered(row):
+        return "missing_answer"
+    chosen = row.messages[-len(row.rejected) :]
+    return "same_answers" if row.rejected and _answers(chosen) == _answers(row.rejected) else None
+
+
+def _answers(messages: Sequence[Message]) -> list[tuple[str, str, str]]:
+    return [(message.role, message.content.strip(), str(message.tool_calls)) for message in messages]
 
 
 def _is_repeated(text: str) -> bool:
@@ -77,6 +103,12 @@ def _is_repeated(text: str) -> bool:
         return True
     folded = key(text).encode()
     return len(folded) >= _repeated_from and len(zlib.compress(folded, 9)) < _repeated_ratio * len(folded)
+
+
+def _is_looped(text: str) -> bool:
+    """A model that fell into a loop: long, and nearly all of it the same again."""
+    folded = key(text).encode()
+    return len(folded) >= _looped_from and len(zlib.compress(folded, 9)) < _looped_ratio * len(folded)
 
 
 def _is_mash(text: str) -> bool:
@@ -91,6 +123,16 @@ def _only_boilerplate(text: str) -> bool:
     return all(_boilerplate.fullmatch(line) for line in lines if line) and any(lines)
 
 
+def _is_echo(look: _Look) -> bool:
+    """The reply is the question again: a telling one, for hello is answered with hello."""
+    asked_key = key(look.text)
+    return len(asked_key) >= _echo_from and asked_key == key(look.reply)
+
+
+def _is_irrelevant(look: _Look) -> bool:
+    return bool(look.reply) and look.relevance is not None and look.relevance.is_irrelevant(look.row)
+
+
 _rules: Mapping[str, Callable[[_Look], bool]] = MappingProxyType(
     {
         "empty": lambda look: not look.text.strip(),
@@ -103,5 +145,13 @@ _rules: Mapping[str, Callable[[_Look], bool]] = MappingProxyType(
         "other_language": lambda look: (
             bool(look.spec.languages) and language_of(look.words) not in (*look.spec.languages, "und")
         ),
+        "mojibake": lambda look: is_garbled(look.text) or is_garbled(look.reply),
+        "repeated_reply": lambda look: bool(look.reply) and _is_looped(look.reply),
+        "echoed_reply": _is_echo,
+        "reply_too_short": lambda look: (
+            bool(look.reply) and len(_word_character.findall(look.reply)) < look.spec.min_reply_chars
+        ),
+        "placeholder": lambda look: bool(_placeholder.search(look.text) or _placeholder.search(look.reply)),
+        "irrelevant_reply": _is_irrelevant,
     }
 )

@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["key", "normalize", "scrub"]
+__all__ = ["compose", "key", "normalize", "scrub", "tidy"]
 
 _wide = {0x3000: " "} | {0xFF01 + i: chr(0x21 + i) for i in range(94) if chr(0x21 + i).isalnum()}
-_narrow_marks = {"：": ":", "．": ".", "，": ",", "－": "-", "／": "/", "＠": "@", "＿": "_", "＋": "+"}
+_narrow_marks = {"：": ":", "．": ".", "－": "-", "／": "/", "＠": "@", "＿": "_", "＋": "+"}
 _between_ascii = re.compile(rf"(?<=[0-9A-Za-z])[{''.join(_narrow_marks)}](?=[0-9A-Za-z])")
+# A comma between half-width digits may part two numbers; only a number typed in full width is surely grouped by it.
+_grouping = re.compile("(?<=[０-９])，(?=[０-９]{3}(?![０-９]))")
 _spaces = dict.fromkeys((0x00A0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F), " ")
 # Zero-width marks and direction overrides go; the joiners U+200C and U+200D stay: emoji and some scripts need them.
 _unseen = dict.fromkeys((0x00AD, 0x180E, 0x200B, 0x200E, 0x200F, 0xFEFF))
@@ -41,8 +43,18 @@ def normalize(text: str) -> str:
     Superscripts, fractions and circled numbers stay too: full NFKC would turn `x²` into `x2`. Indentation and the inner
     spacing of texts of several lines stay, since they may be code or a table.
     """
-    text = scrub(text).replace("\r\n", "\n").replace("\r", "\n").translate(_table)
-    text = _between_ascii.sub(lambda match: _narrow_marks[match[0]], unicodedata.normalize("NFC", text))
+    return tidy(compose(text))
+
+
+def compose(text: str) -> str:
+    """The part of `normalize` that looks at characters: composed, half-width, one kind of space and of line end."""
+    text = scrub(text).replace("\r\n", "\n").replace("\r", "\n")
+    text = _grouping.sub(",", text).translate(_table)
+    return _between_ascii.sub(lambda match: _narrow_marks[match[0]], unicodedata.normalize("NFC", text))
+
+
+def tidy(text: str) -> str:
+    """The part of `normalize` that looks at spaces: none at the ends, no runs of them, at most one blank line."""
     text = _blank_lines.sub("\n\n", _line_end.sub("", text)).strip("\n").rstrip()
     return text if "\n" in text else _runs.sub(" ", text).strip()
 
