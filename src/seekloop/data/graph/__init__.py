@@ -1,0 +1,1 @@
+"""Knowledge graphs into questions and answers, by template and without a model."""

@@ -1,0 +1,175 @@
+"""The client of an OpenAI-compatible endpoint: sends again what failed on the way, and tells what never will work."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import email.utils
+import re
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+
+from seekloop.data.synthesise.meter import prompt_tokens, tokens_of
+from seekloop.data.synthesise.pace import Pace
+from seekloop.data.synthesise.queue import Kept
+from seekloop.data.synthesise.spec import TeacherSpec
+from seekloop.system import settings
+from seekloop.system.clock import Clock
+from seekloop.system.errors import DataError, UsageError
+
+__all__ = ["Client", "body_of", "kept_of"]
+
+_passing = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+"""Statuses after which the same request may succeed."""
+_of_request = frozenset({400, 413, 422})
+"""Statuses that tell of this one request: too long, or of a content that is not allowed."""
+_longest_pause_s = 60.0
+_longest_wait_s = 600.0
+_shown = 200
+
+
+def body_of(teacher: TeacherSpec, messages: list[dict[str, str]], *, seed: int) -> dict[str, Any]:
+    """The request's JSON: the same spec, messages and seed give the same bytes."""
+    body: dict[str, Any] = {
+        "model": teacher.model,
+        "messages": messages,
+        "temperature": teacher.temperature,
+        "max_tokens": teacher.max_tokens,
+        "seed": seed,
+    }
+    return {**body, "response_format": {"type": "json_object"}} if teacher.json_mode else body
+
+
+def kept_of(value: object, body: Mapping[str, Any]) -> Kept | None:
+    """What to keep of an endpoint's answer; None: it is no chat completion."""
+    try:
+        choice = value["choices"][0]  # type: ignore[index]
+        text = choice["message"]["content"] or ""
+        usage = value.get("usage") or {}  # type: ignore[attr-defined]
+        counted = "prompt_tokens" in usage and "completion_tokens" in usage
+        return Kept(
+            text=str(text),
+            model=str(value.get("model") or body["model"]),  # type: ignore[attr-defined]
+            finish=str(choice.get("finish_reason") or ""),
+            tokens_in=int(usage["prompt_tokens"]) if counted else prompt_tokens(body["messages"]),
+            tokens_out=int(usage["completion_tokens"]) if counted else tokens_of(str(text)),
+            counted=counted,
+        )
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError):
+        return None
+
+
+class Client:
+    """Asks one teacher; used inside one event loop.
+
+    Raises:
+        UsageError: the environment has no such key.
+    """
+
+    def __init__(self, teacher: TeacherSpec, *, clock: Clock) -> None:
+        self.teacher = teacher
+        self.pace = Pace(requests=teacher.requests_per_minute, tokens=teacher.tokens_per_minute, clock=clock)
+        self._clock = clock
+        self._http = httpx2.AsyncClient(
+            base_url=teacher.url.rstrip("/") + "/",
+            headers=_authorization(teacher.key),
+            timeout=httpx2.Timeout(teacher.timeout_s),
+            limits=httpx2.Limits(max_connections=teacher.concurrency),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def ask(self, body: Mapping[str, Any]) -> Kept:
+        """The endpoint's answer, or that it will never answer this request.
+
+        Raises:
+            DataError: it cannot be reached, does not speak the protocol, or refuses every request (no right to ask, no
+                such model). What was answered before is kept.
+        """
+        asked = prompt_tokens(body["messages"])
+        problem = ""
+        for attempt in range(self.teacher.retries + 1):
+            await self.pace.wait(tokens=asked)
+            try:
+                response = await self._http.post("chat/completions", json=body)
+            except httpx2.HTTPError as error:
+                problem = f"{type(error).__name__} {error}".strip()
+                await self._pause(attempt, None)
+                continue
+            kept = self._answer(response, body)
+            if kept is not None:
+                self.pace.correct(kept.tokens_in + kept.tokens_out - asked)
+                return kept
+            problem = f"HTTP {response.status_code} {_said(response)}"
+            await self._pause(attempt, response)
+        raise DataError(
+            "synthesise.unreachable", problem=problem, tries=self.teacher.retries + 1, where=self.teacher.url
+        )
+
+    def _answer(self, response: httpx2.Response, body: Mapping[str, Any]) -> Kept | None:
+        """What the response is worth keeping; None: send it again."""
+        status = response.status_code
+        if status in _of_request:
+            return Kept(
+                text="", model=str(body["model"]), finish="", tokens_in=0, tokens_out=0, rejected=_said(response)
+            )
+        if status not in _passing and not response.is_success:
+            raise DataError("synthesise.refused", status=status, problem=_said(response), where=self.teacher.url)
+        if not response.is_success:
+            return None
+        try:
+            return kept_of(response.json(), body)
+        except ValueError:  # JSON that breaks off
+            return None
+
+    async def _pause(self, attempt: int, response: httpx2.Response | None) -> None:
+        if attempt == self.teacher.retries:
+            return
+        told = _retry_after(response, self._clock) if response is not None else None
+        seconds = min(_longest_pause_s, self.teacher.backoff_s * 2**attempt) if told is None else told
+        if response is not None and response.status_code in (429, 503):
+            self.pace.pause(seconds)  # the limit is the key's, not this request's
+        await asyncio.sleep(seconds)
+
+
+def _authorization(key: str | None) -> dict[str, str]:
+    if key is None:
+        return {}
+    name = key[2:-1]
+    value = settings.secret(name)
+    if value is None:
+        raise UsageError("synthesise.no_key", name=name)
+    return {"Authorization": f"Bearer {value}"}
+
+
+def _retry_after(response: httpx2.Response, clock: Clock) -> float | None:
+    """Seconds that `Retry-After` asks for, in either of its forms (RFC 9110, 10.2.3); at most ten minutes."""
+    told = response.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d+(\.\d+)?", told):
+        return min(float(told), _longest_wait_s)
+    try:
+        when = email.utils.parsedate_to_datetime(told)
+    except (TypeError, ValueError):
+        return None
+    when = when if when.tzinfo is not None else when.replace(tzinfo=dt.UTC)
+    return min(max(0.0, (when - clock.now()).total_seconds()), _longest_wait_s)
+
+
+def _said(response: httpx2.Response) -> str:
+    """What the endpoint says is wrong, on one line."""
+    try:
+        value = response.json()
+    except ValueError:
+        value = response.text
+    error = value.get("error", value) if isinstance(value, dict) else value
+    message = error.get("message", error) if isinstance(error, dict) else error
+    return " ".join(str(message).split())[:_shown]
