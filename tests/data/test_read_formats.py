@@ -94,7 +94,6 @@ def test_mapped_columns_come_before_known_names(write, read):
             "data.no_column",
             {"suggestion": "; did you mean intent?"},
         ),
-        ({"prompt": USER, "chosen": BOT, "rejected": "no"}, {}, "data.preference", {"columns": "chosen, rejected"}),
     ],
 )
 def test_a_missing_column_is_refused_with_those_found_and_the_likely_one(write, read, record, columns, code, facts):
@@ -144,7 +143,7 @@ REGISTRY = {
         "columns": {"messages": "log"},
         "tags": {"role_tag": "who", "content_tag": "what", "user_tag": "caller", "assistant_tag": "desk"},
     },
-    "pairs": {"file_name": "pairs.json", "ranking": True},
+    "pictures": {"file_name": "pairs.json", "columns": {"images": "images"}},
     "far": {"hf_hub_url": "someone/something"},
     "gone": {"file_name": "gone.json"},
 }
@@ -168,7 +167,7 @@ def test_a_llama_factory_folder_is_read_by_its_registry(read, said, folder):
     assert corpus.formats == ("json/alpaca/utf-8", "json/sharegpt/utf-8")
     left_out = [line for line in said.lines if "left out" in line]
     assert left_out == [
-        "lf: left out, preferences, not answers: pairs",
+        "lf: left out, pictures, video or sound: pictures",
         "lf: left out, on a hub: far",
         "lf: left out, file not in the folder: gone",
     ]

@@ -48,6 +48,19 @@ def test_a_dataset_without_train_rows_is_refused(ctx: RunContext, codec: Codec) 
     assert _code(ctx, codec, train=[], test=rows(2)).code == "tune.no_rows"
 
 
+@pytest.mark.parametrize(
+    ("change", "kinds"),
+    [
+        ({"rejected": (Message(role="assistant", content="no"),)}, "1 preferences"),
+        ({"desirable": False}, "1 verdicts"),
+        ({"plain": True}, "1 plain texts"),
+    ],
+)
+def test_rows_that_are_no_answers_to_learn_are_refused(ctx: RunContext, codec: Codec, change: Any, kinds: str) -> None:
+    error = _code(ctx, codec, train=[*rows(3), row(9).model_copy(update=change)])
+    assert (error.code, error.facts["kinds"]) == ("tune.other_rows", kinds)
+
+
 def test_a_test_row_among_the_train_rows_is_refused_whatever_its_case(ctx: RunContext, codec: Codec) -> None:
     asked = row(0).messages[1].content
     shouted = Message(role="user", content=f"  {asked.upper()}!")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -50,8 +49,16 @@ class Row(_Record):
     messages: tuple[Message, ...] = ()
     tools: tuple[dict[str, Any], ...] = ()
     """JSON schemas of the tools that the conversation may call."""
+    rejected: tuple[Message, ...] = ()
+    """For preferences: the worse answer, in place of the turns after the last one of the user."""
+    desirable: bool | None = None
+    """For KTO: whether the answer is one to learn or one to unlearn; None: nobody said."""
+    plain: bool = False
+    """Whether the row is plain text for continued pre-training, held by its only message."""
     label: str | None = None
-    """The intent or class, for rows that have one."""
+    """The intent or class, for rows that have one; several are joined by `text.labelled.SEPARATOR`."""
+    labels: tuple[str, ...] = ()
+    """The labels one by one, for rows that have several; empty for the others."""
     source: Source
     subject: str | None = None
     """A person's pseudonymous id, kept so that the row can be traced and erased."""
@@ -78,7 +85,7 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 def to_line(row: Row) -> str:
     """The row as one line of JSON, leaving out what is at its default."""
-    return json.dumps(row.model_dump(mode="json", exclude_defaults=True), ensure_ascii=False) + "\n"
+    return row.model_dump_json(exclude_defaults=True) + "\n"
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> int:

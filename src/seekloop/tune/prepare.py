@@ -47,7 +47,8 @@ def prepare(
         logger: takes the preview and the row ledger.
 
     Raises:
-        TrainError: no train rows, test rows among them, rows too long, no trained token, or an answer without its end.
+        TrainError: no train rows, rows that are no answers, test rows among them, rows too long, no trained token,
+            or an answer without its end.
         DataError: a row that the codec cannot encode; `where` is its place.
     """
     rows = {
@@ -55,6 +56,7 @@ def prepare(
     }
     if not rows["train"]:
         raise TrainError("tune.no_rows", id=digests.short(dataset.id), dropped=sum(dataset.dropped.values()))
+    _refuse_others(rows["train"])
     _refuse_leaks(rows["train"], rows["test"])
     limit = min(spec.max_length or context, context)
     views = [codec.views(row) for row in rows["train"]]
@@ -78,6 +80,18 @@ def marked(view: View, codec: Codec) -> str:
         if token is not None:
             run.append(token)
     return text
+
+
+def _refuse_others(train: Sequence[Row]) -> None:
+    """Rows that say something else than one right answer: trained as such they would teach the wrong thing."""
+    found = {
+        "preferences": sum(bool(row.rejected) for row in train),
+        "verdicts": sum(row.desirable is not None for row in train),
+        "plain texts": sum(row.plain for row in train),
+    }
+    if any(found.values()):
+        kinds = ", ".join(f"{count} {name}" for name, count in found.items() if count)
+        raise TrainError("tune.other_rows", kinds=kinds)
 
 
 def _refuse_leaks(train: Sequence[Row], test: Iterable[Row]) -> None:

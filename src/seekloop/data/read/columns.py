@@ -6,11 +6,12 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
-from seekloop.data.spec import ColumnsSpec
+from seekloop.data.sources import ColumnsSpec
 from seekloop.system.errors import DataError
 
-__all__ = ["SYNONYMS", "assign", "likely", "listed"]
+__all__ = ["SYNONYMS", "assign", "likely", "listed", "value_at"]
 
 _shown_at_most = 12
 
@@ -22,18 +23,45 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("user", "customer_message", "文本", "问题", "提问", "问句", "用户问题", "客户问题", "咨询", "咨询内容"),
             *("内容", "消息", "客户消息", "用户输入", "输入", "指令"),
         ),
-        "label": ("intent", "label", "category", "class", "topic", "意图", "标签", "类别", "分类", "类目"),
+        "label": ("intent", "label", "labels", "category", "class", "topic", "意图", "标签", "类别", "分类", "类目"),
         "reply": (
             *("reply", "response", "answer", "completion", "output", "std_answer", "reference", "target", "assistant"),
             *("回复", "回答", "答案", "答复", "标准答案", "客服回复", "应答", "输出"),
         ),
         "context": ("input", "context", "补充", "输入"),
         "system": ("system", "system_prompt", "系统", "系统提示"),
+        "chosen": ("chosen", "chosen_response", "preferred", "更优回答", "优选回答"),
+        "rejected": ("rejected", "rejected_response", "dispreferred", "较差回答", "拒绝回答"),
+        "desirable": ("kto_tag", "desirable", "是否可取"),
+        "followup": ("followup", "follow_up", "followups", "follow-up", "追问", "后续"),
+        "speaker": (
+            *(
+                "speaker",
+                "sender_type",
+                "sender_role",
+                "role",
+                "sender",
+                "from",
+                "author",
+                "发送者类型",
+                "消息方",
+                "角色",
+            ),
+            *("发送者", "发送人", "发送方", "说话人", "身份"),
+        ),
+        "time": (
+            *("time", "timestamp", "created_at", "sent_at", "datetime", "date", "时间", "发送时间", "消息时间"),
+            *("asked_at", "时间戳", "创建时间", "提问时间", "咨询时间", "发生时间", "日期时间"),
+        ),
         "history": ("history", "历史", "历史对话"),
         "tools": ("tools", "functions", "工具"),
-        "group": ("group", "ticket", "ticket_id", "conversation_id", "session_id", "dialogue_id", "工单号", "会话id"),
+        "group": (
+            *("group", "ticket", "ticket_id", "conversation_id", "session_id", "session", "dialogue_id", "dialog_id"),
+            *("chat_id", "工单号", "会话id", "会话号", "会话编号", "对话id"),
+        ),
         "subject": ("customer", "customer_id", "user_id", "client_id", "客户", "客户号", "客户编号", "用户id"),
         "split": ("split", "数据划分"),
+        "noise": ("is_noise", "noise", "是否噪声", "噪声"),
     }
 )
 """Part -> column names, the likeliest first; compared without case."""
@@ -59,6 +87,19 @@ def assign(found: Sequence[str], mapped: ColumnsSpec, *, shown: str) -> dict[str
         if part not in parts and free:
             parts[part] = free[0]
     return parts
+
+
+def value_at(record: Mapping[str, Any], column: str) -> Any:
+    """The value of a column; where there is none of that name, its dots lead into nested records: `requester.id`."""
+    if column in record or "." not in column:
+        return record.get(column)
+    value: Any = record
+    for name in column.split("."):
+        if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def likely(part: str, found: Sequence[str], *, taken: Sequence[str]) -> str | None:

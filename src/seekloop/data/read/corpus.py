@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Corpus
-from seekloop.artifact.rows import Row, Source, row_id, write_rows
-from seekloop.data.read.files import inspect, locate
-from seekloop.data.read.folder import REGISTRY, Plan, plans
-from seekloop.data.read.formats import Layout, Reading, detect, read
-from seekloop.data.read.records import Record, container_of, records
-from seekloop.data.spec import ReadSpec, SourceSpec
+from seekloop.artifact.rows import Row, Source, read_rows, row_id, write_rows
+from seekloop.data.read.bodies import Layout, Reading
+from seekloop.data.read.chats import gather
+from seekloop.data.read.formats import detect, read
+from seekloop.data.read.readers import open_source
+from seekloop.data.read.stream import Desk, Record, Stream
+from seekloop.data.sources import SourceSpec
+from seekloop.data.spec import ReadSpec
 from seekloop.system.errors import DataError
 from seekloop.system.progress import Task
 from seekloop.system.spec import Spec
-from seekloop.text.encoding import Encoding
 
 __all__ = ["ROWS", "CorpusSpec", "read_corpus"]
 
@@ -33,13 +33,13 @@ class CorpusSpec(Spec):
     """What a corpus is made by: the part of the data spec that reading needs, so that other dials do not read anew."""
 
     sources: tuple[SourceSpec, ...]
-    """Files and folders, in order."""
+    """Files, databases and endpoints, in order."""
     read: ReadSpec
     """How they are read."""
 
 
 def read_corpus(sources: Sequence[SourceSpec], *, ctx: RunContext, spec: ReadSpec | None = None) -> Corpus:
-    """Read files and folders into a committed corpus, `rows.jsonl`; memory holds one row and an id of each.
+    """Read sources into a committed corpus, `rows.jsonl`; memory holds one row and an id of each.
 
     Args:
         sources: what to read, in order.
@@ -58,22 +58,13 @@ def read_corpus(sources: Sequence[SourceSpec], *, ctx: RunContext, spec: ReadSpe
         reader = _Reader(ctx=ctx, lenient=spec.bad_rows == "drop", task=task)
         count = write_rows(job.path(ROWS), reader.rows(sources))
         corpus = Corpus(
+            parents=reader.parents,
             made_by=job.origin,
             rows=count,
-            sources=tuple(source.path for source in sources),
+            sources=tuple(source.shown for source in sources),
             formats=tuple(reader.formats),
         )
         return job.commit(corpus)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _File:
-    """What a record's row depends on beside the record."""
-
-    plan: Plan
-    layout: Layout
-    damaged: Encoding | None
-    """The encoding that some bytes of the file break; None: none does."""
 
 
 class _Reader:
@@ -81,85 +72,100 @@ class _Reader:
 
     def __init__(self, *, ctx: RunContext, lenient: bool, task: Task) -> None:
         self.formats: list[str] = []
-        self._ctx = ctx
-        self._lenient = lenient
+        self.parents: dict[str, str] = {}
+        """Role -> id of each corpus whose rows were taken."""
+        self._desk = Desk(ctx=ctx, lenient=lenient)
         self._task = task
         self._given: Counter[str] = Counter()
 
     def rows(self, sources: Sequence[SourceSpec]) -> Iterator[Row]:
         for source in sources:
-            for plan in self._plans(source):
-                yield from self._of_file(plan)
+            if source.corpus is not None:
+                yield from self._of_corpus(source.corpus)
+                continue
+            for stream in open_source(source, self._desk):
+                yield from self._of_stream(stream)
 
-    def _plans(self, source: SourceSpec) -> list[Plan]:
-        path = locate(source.path, root=self._ctx.root)
-        if path.is_file() and path.name != REGISTRY:
-            return [Plan(path=path, shown=source.path, source=source)]
-        ready, left_out = plans(path.parent if path.is_file() else path, source)
-        for reason, names in left_out.items():
-            self._ctx.progress.say(f"{source.path}: left out, {reason}: {', '.join(names)}")
-        return ready
+    def _of_corpus(self, identity: str) -> Iterator[Row]:
+        """The rows of a corpus that was made before, as they are."""
+        corpus = self._desk.ctx.store.open(identity, Corpus)
+        self.parents[f"source{len(self.parents) + 1}"] = corpus.id
+        self.formats.append("corpus")
+        self._desk.say(f"{corpus.id}: {corpus.rows} rows")
+        for row in read_rows(self._desk.ctx.store.path(corpus.id, ROWS)):
+            self._task.advance()
+            yield row.model_copy(update={"id": self._unique(row.id)})
 
-    def _of_file(self, plan: Plan) -> Iterator[Row]:
-        file = inspect(plan.path, shown=plan.shown, encoding=plan.source.encoding)
-        if file.encoding.broken_line is not None and not self._lenient:
-            where = f"{file.shown}:{file.encoding.broken_line}"
-            raise DataError("data.broken_encoding", encoding=file.encoding.name, where=where)
-        container = container_of(file)
-        stream = records(file, container)
-        head = list(itertools.islice(stream, _samples))
-        samples = self._samples(head, plan.shown)
-        format, parts = detect(samples, plan.source.columns, format=plan.source.format, shown=plan.shown)
-        layout = Layout(format=format, parts=parts, names=plan.names, keys=plan.keys)
-        shown_container = f"{container}.gz" if file.gzipped else container
-        self.formats.append(f"{shown_container}/{format}/{file.encoding.name}")
-        self._ctx.progress.say(f"{file.shown}: {shown_container}, {layout.described}, {file.encoding.name}")
-        damaged = file.encoding if file.encoding.broken_line is not None else None
-        for number, record in enumerate(itertools.chain(head, stream)):
+    def _of_stream(self, stream: Stream) -> Iterator[Row]:
+        head = list(itertools.islice(stream.records, _samples))
+        samples = self._samples(head, stream.shown)
+        format, parts = detect(samples, stream.source.columns, format=stream.source.format, shown=stream.shown)
+        layout = Layout(format=format, parts=parts, names={**stream.names, **stream.source.speakers}, keys=stream.keys)
+        said = [stream.container, layout.described, *([stream.encoding.name] if stream.encoding else [])]
+        self.formats.append("/".join([stream.container, format, *said[2:]]))
+        self._desk.say(f"{stream.shown}: {', '.join(said)}")
+        records: Iterable[Record] = itertools.chain(head, stream.records)
+        if format == "chat":
+            records, layout = gather(records, layout, shown=stream.shown)
+        for number, record in enumerate(records):
             if number % _report_every == 0:
                 self._task.advance(_report_every if number else 0)
-            yield self._row(record, _File(plan=plan, layout=layout, damaged=damaged))
+            yield self._row(record, stream, layout=layout)
 
     def _samples(self, head: Sequence[Record], shown: str) -> list[dict[str, Any]]:
         """The first values, by which the layout is told."""
         problem = next((record.problem for record in head if record.problem is not None), None)
-        if problem is not None and not self._lenient:
+        if problem is not None and not self._desk.lenient:
             raise problem
         samples = [record.value for record in head if record.value is not None]
         if not samples:
             raise problem or DataError("data.empty", where=shown)
         return samples
 
-    def _row(self, record: Record, file: _File) -> Row:
-        source = Source(file=file.plan.shown, line=record.line)
+    def _row(self, record: Record, stream: Stream, *, layout: Layout) -> Row:
+        source = Source(file=record.file or stream.shown, line=record.line)
         try:
-            reading, identity = self._reading(record, file)
+            reading, identity = self._reading(record, stream, layout=layout)
         except DataError as error:
-            if not self._lenient:
+            if not self._desk.lenient:
                 raise
             raw = (record.raw or str(record.value))[:_raw_kept]
             meta = {"raw": raw, "problem": error.sentence("en")}
             identity = self._unique(row_id([raw, record.line]))
             return Row(id=identity, source=source, dropped=error.code.partition(".")[2], meta=meta)
-        placed: dict[str, str | None] = {"split": reading.split or file.plan.source.split, "group": reading.group}
+        placed: dict[str, str | bool | None] = {
+            "split": reading.split or stream.source.split,
+            "group": reading.group,
+            "time": reading.time,
+            "noise": reading.noise,
+        }
         return Row(
             id=identity,
             messages=reading.messages,
+            rejected=reading.rejected,
+            desirable=reading.desirable,
+            plain=reading.plain,
             tools=reading.tools,
+            dropped=record.dropped or reading.dropped,
             label=reading.label,
+            labels=reading.labels,
             source=source,
             subject=reading.subject,
-            meta={name: value for name, value in placed.items() if value is not None},
+            meta={
+                **record.meta,
+                **reading.meta,
+                **{name: value for name, value in placed.items() if value is not None},
+            },
         )
 
-    def _reading(self, record: Record, file: _File) -> tuple[Reading, str]:
-        where = f"{file.plan.shown}:{record.line}"
+    def _reading(self, record: Record, stream: Stream, *, layout: Layout) -> tuple[Reading, str]:
+        where = f"{record.file or stream.shown}:{record.line}"
         if record.problem is not None:
             raise record.problem
         assert record.value is not None  # a record has a value or a problem
-        if file.damaged is not None and "\ufffd" in str(record.value):
-            raise DataError("data.broken_encoding", encoding=file.damaged.name, where=where)
-        reading = read(record.value, file.layout, where=where)
+        if stream.damaged is not None and "\ufffd" in str(record.value):
+            raise DataError("data.broken_encoding", encoding=stream.damaged.name, where=where)
+        reading = read(record.value, layout, where=where)
         try:
             return reading, self._unique(row_id(record.value))
         except ValueError as error:  # a number too large for a float

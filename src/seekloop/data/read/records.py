@@ -1,4 +1,4 @@
-"""The records of a file, one at a time with their lines: JSON Lines, a JSON list, CSV or TSV.
+"""The records of a text file, one at a time with their lines: JSON Lines, a JSON list, CSV, TSV, XML or plain lines.
 
 What cannot be parsed is a record too, with its problem, so that the reader above decides to stop or to keep it.
 """
@@ -9,36 +9,25 @@ import csv
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, NoReturn, TextIO
+from typing import NoReturn, TextIO
 
 from seekloop.data.read.files import TextFile, open_text
+from seekloop.data.read.stream import Record
+from seekloop.data.read.values import scrubbed
+from seekloop.data.read.xml_elements import element_of, elements
 from seekloop.system.errors import DataError
-from seekloop.text.normalize import scrub
 
-__all__ = ["Record", "container_of", "records"]
+__all__ = ["container_of", "element", "records"]
 
 _peek = 1 << 16
 _longest_element = 1 << 26
 _space = re.compile(r"[\s,]*")
 _delimiters = ",\t;|"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """One record as it stands in the file."""
-
-    line: int
-    """One-based line where it begins."""
-    value: dict[str, Any] | None = None
-    problem: DataError | None = None
-    """Why there is no value."""
-    raw: str = ""
-    """The text that could not be parsed."""
+_lines_to_tell = 20
 
 
 def container_of(file: TextFile) -> str:
-    """`jsonl`, `json`, `csv` or `tsv`: by extension, and where that does not tell, by the first characters.
+    """`jsonl`, `json`, `csv`, `tsv`, `xml` or `txt`: by extension; where that does not tell, by the first characters.
 
     Raises:
         DataError: the file is empty.
@@ -56,11 +45,39 @@ def container_of(file: TextFile) -> str:
         return "json"
     if start[0] == "{":
         return "jsonl" if _is_object(start.partition("\n")[0]) else "json"
+    if file.kind == "xml" or start.startswith(("<?xml", "<!DOCTYPE")):
+        return "xml"
+    if file.kind == "txt" and not _is_table(start):
+        return "txt"
     return "json" if file.kind == "json" else "csv"
 
 
-def records(file: TextFile, container: str) -> Iterator[Record]:
+def _is_table(text: str) -> bool:
+    """Whether the first whole lines all have the same number of cells, two or more."""
+    lines = text.splitlines()[: 1 + _lines_to_tell]
+    lines = [line for line in (lines[:-1] if len(lines) > _lines_to_tell else lines) if line.strip()]
+    delimiter = max(_delimiters, key=lines[0].count)
+    widths = {len(next(csv.reader([line], delimiter=delimiter), [])) for line in lines}
+    return len(widths) == 1 and widths != {1}
+
+
+def element(file: TextFile) -> str:
+    """The path of the element of an XML file that is a record.
+
+    Raises:
+        DataError: it is no XML, or has a document type.
+    """
+    with open_text(file) as stream:
+        return element_of(stream, shown=file.shown)
+
+
+def records(file: TextFile, container: str, *, inside: str | None = None) -> Iterator[Record]:
     """The file's records, streamed: memory holds one record and a block.
+
+    Args:
+        file: what to read.
+        container: as `container_of` says.
+        inside: for XML, the path of the element that is a record.
 
     Raises:
         DataError: a JSON list breaks off or cannot be parsed; a table has no header or names a column twice.
@@ -70,6 +87,10 @@ def records(file: TextFile, container: str) -> Iterator[Record]:
             yield from _json_lines(stream, file.shown)
         elif container == "json":
             yield from _json_list(stream, file.shown)
+        elif container == "xml":
+            yield from elements(stream, inside or "", shown=file.shown)
+        elif container == "txt":
+            yield from _lines(stream)
         else:
             yield from _table(stream, shown=file.shown, delimiter="\t" if container == "tsv" else None)
 
@@ -90,18 +111,9 @@ def _is_object(text: str) -> bool:
 
 def _of_value(value: object, *, line: int, shown: str, raw: str) -> Record:
     if isinstance(value, dict):
-        return Record(line=line, value=_scrubbed(value) if "\\u" in raw else value)
+        return Record(line=line, value=scrubbed(value) if "\\u" in raw else value)
     kind = type(value).__name__
     return Record(line=line, problem=DataError("data.not_object", kind=kind, where=f"{shown}:{line}"), raw=raw)
-
-
-def _scrubbed(value: Any) -> Any:
-    """JSON escapes can spell half a character (a lone surrogate), which no encoding can write."""
-    if isinstance(value, str):
-        return scrub(value)
-    if isinstance(value, dict):
-        return {scrub(key): _scrubbed(inner) for key, inner in value.items()}
-    return [_scrubbed(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _broken(error: Exception, *, line: int, shown: str, raw: str) -> Record:
@@ -183,6 +195,12 @@ def _json_object(text: str, shown: str) -> Iterator[Record]:
     raw = "\\u" if "\\u" in text else ""
     for number, element in enumerate(inner[0] if len(inner) == 1 and len(value) <= 4 else [value], start=1):
         yield _of_value(element, line=number, shown=shown, raw=raw)
+
+
+def _lines(stream: TextIO) -> Iterator[Record]:
+    for line, text in enumerate(stream, start=1):
+        if text.strip():
+            yield Record(line=line, value={"text": text.strip()})
 
 
 def _is_list_of_objects(value: object) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from seekloop.artifact.rows import Message
+from seekloop.data.read.stream import Role
 from seekloop.system.errors import DataError
 
-__all__ = ["ROLES", "Role", "assistant", "conversation", "tools_of"]
+__all__ = ["ROLES", "assistant", "conversation", "tools_of"]
 
-Role = Literal["system", "user", "assistant", "tool", "call"]
 ROLES: Mapping[str, Role] = {
     **dict.fromkeys(("system", "developer", "系统"), "system"),
     **dict.fromkeys(("user", "human", "customer", "client", "用户", "客户", "患者"), "user"),
