@@ -1,8 +1,8 @@
 """The whole loop on all 77 intents of Banking77: real customers' wording, by a recipe and a config alone.
 
-`make bench-banking77 DATA=FOLDER`: FOLDER holds `train.csv.gz`, `test.csv` and `categories.json`. Six training messages
-of each intent are held back: they are the customers of production. Killed, it goes on where it stopped. `KEY=VALUE`
-after the folder of `python -m bench.banking77 FOLDER` changes the project.
+`make bench-banking77 DATA=FOLDER`: FOLDER/banking77 holds `train.csv.gz`, `test.csv` and `categories.json`. Fifteen
+training messages of each intent are held back: they are the customers of production. Killed, it goes on where it
+stopped. `KEY=VALUE` after the folder of `python -m bench.banking77 FOLDER` changes the project.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["RECIPE", "config", "hold_back", "measure"]
 RECIPE = "banking77_smollm2-135m_lora_cpu"
 PROJECT = REPOSITORY / "runs" / "banking77"
 HEADER = ("text", "category")
-CUSTOMERS_PER_INTENT = 6
+CUSTOMERS_PER_INTENT = 15
 Message = tuple[str, str]
 """A customer's wording and its intent."""
 
@@ -95,5 +95,5 @@ def _write(path: Path, messages: Iterable[Message]) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) < 2:
-        sys.exit("error: which folder holds Banking77?\nhint: make bench-banking77 DATA=FOLDER")
+        sys.exit("error: which folder holds Banking77?\nhint: make bench-banking77 DATA=FOLDER-ABOVE-IT")
     harness.run("banking77", [lambda: measure(Path(sys.argv[1]), *sys.argv[2:])])

@@ -11,7 +11,12 @@ import pytest
 from seekloop.system import settings
 
 COMMAND = [sys.executable, "-c", "from seekloop.app.main import main; main()"]
-ROWS = "".join(f'{{"text": "message number {n}", "intent": "a{n % 2}"}}\n' for n in range(20))
+WISHES = ("open an account", "close my card", "send money abroad", "see last month's bill", "raise the limit")
+ROWS = "".join(
+    f'{{"text": "{start} {wish}", "intent": "{wish.split()[0]}"}}\n'
+    for wish in WISHES
+    for start in ("How do I", "Please help me to", "I would very much like to", "Is there any way to")
+)
 
 
 def seekloop(folder: Path, *arguments: str, language: str = "en") -> subprocess.CompletedProcess[str]:

@@ -2,7 +2,7 @@
 
 from bench.banking77 import CUSTOMERS_PER_INTENT, hold_back
 
-MESSAGES = [(f"message {number} of {intent}", intent) for intent in ("card_lost", "top_up") for number in range(20)]
+MESSAGES = [(f"message {number} of {intent}", intent) for intent in ("card_lost", "top_up") for number in range(30)]
 
 
 def test_what_production_asks_was_never_trained():

@@ -56,6 +56,22 @@ def check_seekloop(page: Path, verb: str = "--help", *words: str) -> None:
         assert verb in ("--help", "--version")
         return
     assert verb in VERBS, f"no verb {verb}"
+    if isinstance(VERBS[verb], typer.core.TyperGroup):
+        check_in_group(verb, *words)
+        return
+    check_call(page, verb, *words)
+
+
+def check_in_group(group: str, verb: str = "--help", *words: str) -> None:
+    """The verb of a group exists, with its flags."""
+    inner = VERBS[group].commands
+    assert verb == "--help" or verb in inner, f"no verb {group} {verb}"
+    known = {flag for one in inner[verb].params for flag in one.opts} if verb in inner else set()
+    assert {word for word in words if word.startswith("-")} <= known | {"--help"}, f"{group} {verb}: unknown flag"
+
+
+def check_call(page: Path, verb: str, *words: str) -> None:
+    """Flags, number of arguments and `--set` keys of a verb exist."""
     options = {flag: one for one in VERBS[verb].params if one.param_type_name == "option" for flag in one.opts}
     arguments = [one for one in VERBS[verb].params if one.param_type_name == "argument"]
     given, rest = 0, list(words)
@@ -139,7 +155,10 @@ def folders(tmp_path_factory):
     return lambda page: found.setdefault(page, tmp_path_factory.mktemp(page.stem))
 
 
-@pytest.mark.parametrize("block", [block for block in (*SHELL, *blocks("python")) if block.runs], ids=str)
+IN_ORDER = sorted((*SHELL, *blocks("python")), key=lambda block: (block.page, block.line))
+
+
+@pytest.mark.parametrize("block", [block for block in IN_ORDER if block.runs], ids=str)
 def test_a_block_that_says_run_runs(block: Block, folders):
     home = folders(block.page)
     bin_folder = Path(sys.executable).parent

@@ -96,3 +96,14 @@ def make(room: RunContext) -> Callable[..., Made]:
         return Made(dataset, rows)
 
     return make_dataset
+
+
+@pytest.fixture
+def read_source(room: RunContext) -> Callable[..., list[Row]]:
+    """Read one source of any kind, given as keywords of its spec: its rows."""
+
+    def read_rows_of(*, bad_rows: str = "refuse", **keys: Any) -> list[Row]:
+        corpus = read_corpus([SourceSpec.parse(keys)], ctx=room, spec=ReadSpec.parse({"bad_rows": bad_rows}))
+        return list(read_rows(room.store.path(corpus.id, "rows.jsonl")))
+
+    return read_rows_of

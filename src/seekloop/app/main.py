@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from seekloop import __version__
+from seekloop.app import labels
 from seekloop.loop import catalog
 from seekloop.system import settings
 from seekloop.system.errors import SeekloopError, UsageError
@@ -145,6 +146,28 @@ def verify(
 
 
 @app.command()
+def person(
+    *,
+    subject: Annotated[str, typer.Argument(help="Subject id, as the source had it or as `subject:…`.")],
+    erase: Annotated[bool, typer.Option("--erase", help="Write corpora and datasets again without them.")] = False,
+    project: Folder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Show every artifact that carries a person's rows or was made from them; erase them from the data."""
+    _verb("people:person", folder=project, subject=subject, erased=erase, as_json=as_json)
+
+
+@app.command()
+def reveal(
+    *,
+    file: Annotated[Path, typer.Argument(help="Text file, such as an exported train.jsonl.", exists=True)],
+    project: Folder = HERE,
+) -> None:
+    """Print a file with its encrypted personal data in clear; needs the project's key."""
+    _verb("people:reveal", folder=project, file=file)
+
+
+@app.command()
 def compare(
     *,
     report: Annotated[str, typer.Argument(help="Report id.")],
@@ -161,10 +184,13 @@ def export(
     *,
     identity: Annotated[str, typer.Argument(metavar="ID", help="Artifact id.")],
     out: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
+    form: Annotated[
+        str | None, typer.Option("--as", help="For datasets: llama-factory or triples.", metavar="FORM")
+    ] = None,
     project: Folder = HERE,
 ) -> None:
     """Copy an artifact out of the store: a PEFT, transformers or GGUF folder that other tools open."""
-    _verb("records:export", folder=project, identity=identity, out=out)
+    _verb("records:export", folder=project, identity=identity, out=out, form=form)
 
 
 @app.command()
@@ -210,6 +236,7 @@ def _add_stage(entry: catalog.StageEntry) -> None:
 
 for _stage in catalog.stages().values():
     _add_stage(_stage)
+app.add_typer(labels.app, name="labels")
 
 
 @app.callback(invoke_without_command=True)

@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from seekloop.system import digests
 from seekloop.system.errors import ArtifactError
@@ -111,8 +120,8 @@ class Corpus(Artifact):
 class Dataset(Artifact):
     """Rows ready to train and test on.
 
-    Files: `train.jsonl`, `validation.jsonl`, `test.jsonl`, `calibration.jsonl` (a view of train rows) and
-    `dropped.jsonl`. Nothing vanishes: rows = train + validation + test + dropped.
+    Files: `train.jsonl`, `validation.jsonl`, `test.jsonl`, `calibration.jsonl` (a view of train rows), `dropped.jsonl`
+    and `report.json` (twins side by side). Nothing vanishes: rows + added = train + validation + test + dropped.
     """
 
     kind: Literal["dataset"] = "dataset"
@@ -131,13 +140,23 @@ class Dataset(Artifact):
     """Train rows that were replayed from a parent dataset."""
     pii: dict[str, int] = Field(default_factory=dict)
     """Personal data masked, by kind."""
+    added: dict[str, int] = Field(default_factory=dict)
+    """Train rows that did not come in but were made here, by how: `resample`, `augment:synonym`."""
 
     @model_validator(mode="after")
     def _balanced(self) -> Self:
         kept, lost = sum(self.splits.values()), sum(self.dropped.values())
-        if self.rows != kept + lost:
-            raise ValueError(f"row ledger does not balance: {self.rows} in, {kept} kept, {lost} dropped")
+        made = sum(self.added.values())
+        if self.rows + made != kept + lost:
+            came = f"{self.rows} in" + (f", {made} added" if made else "")
+            raise ValueError(f"row ledger does not balance: {came}, {kept} kept, {lost} dropped")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Nothing added is not written, so that datasets of before keep their ids."""
+        value: dict[str, Any] = handler(self)
+        return value if self.added else {name: part for name, part in value.items() if name != "added"}
 
 
 Form = Literal["full", "adapter", "gguf"]

@@ -22,8 +22,10 @@ def compose(row: Row, spec: ComposeSpec, *, answer: AnswerForm) -> Row:
     """The row with a system message, where it had none, and its last answer in the form `answer`.
 
     A label on the first line of an answer that already has it there, such as a corrected one from production, is not
-    put there twice. The conversation's other turns stay.
+    put there twice. The conversation's other turns stay, and so does plain text.
     """
+    if row.plain:
+        return row
     messages = list(row.messages)
     if spec.system and not any(message.role == "system" for message in messages):
         messages.insert(0, Message(role="system", content=spec.system))

@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from seekloop.artifact.kinds import Corpus, Dataset
+from seekloop.data.balance.spec import BalanceSpec
+from seekloop.data.composing import MixSpec
+from seekloop.data.judge_spec import BertClassifier, Classifier, EmbeddingClassifier, NgramClassifier
+from seekloop.data.labels.spec import LabelsSpec
+from seekloop.data.pii import PiiSpec
+from seekloop.data.sources import ColumnsSpec, Format, SourceSpec, Split
 from seekloop.system.spec import Spec
-from seekloop.text import pii
 from seekloop.text.labelled import AnswerForm
+from seekloop.text.levels import NormaliseSpec
 
 __all__ = [
     "RULES",
+    "BalanceSpec",
+    "BertClassifier",
+    "Classifier",
     "CleanSpec",
     "ColumnsSpec",
     "ComposeSpec",
     "DataInputs",
     "DataSpec",
     "DedupeSpec",
+    "EmbeddingClassifier",
     "FilterSpec",
     "Format",
+    "LabelsSpec",
+    "MeaningSpec",
+    "MixSpec",
+    "NgramClassifier",
+    "NormaliseSpec",
     "PiiSpec",
     "ReadSpec",
     "ReplaySpec",
@@ -30,10 +45,21 @@ __all__ = [
     "SplitSpec",
 ]
 
-Split = Literal["train", "validation", "test"]
-Format = Literal["alpaca", "sharegpt", "messages", "pairs", "labelled"]
 Rule = Literal[
-    "empty", "no_letters", "too_short", "too_long", "repeated", "keyboard_mash", "boilerplate", "other_language"
+    "empty",
+    "no_letters",
+    "too_short",
+    "too_long",
+    "repeated",
+    "keyboard_mash",
+    "boilerplate",
+    "other_language",
+    "mojibake",
+    "repeated_reply",
+    "echoed_reply",
+    "reply_too_short",
+    "placeholder",
+    "irrelevant_reply",
 ]
 RULES: tuple[Rule, ...] = (
     "empty",
@@ -44,53 +70,14 @@ RULES: tuple[Rule, ...] = (
     "keyboard_mash",
     "boilerplate",
     "other_language",
+    "mojibake",
+    "repeated_reply",
+    "echoed_reply",
+    "reply_too_short",
 )
+"""Rules that apply unless the spec says otherwise; `placeholder` and `irrelevant_reply` are chosen."""
 Share = Annotated[float, Field(ge=0, lt=1)]
 Similarity = Annotated[float, Field(ge=0.3, le=1)]
-
-
-class ColumnsSpec(Spec):
-    """Which column plays which part. What is left out is found by name, in English or Chinese."""
-
-    text: str | None = None
-    """The customer's message, or the instruction."""
-    context: str | None = None
-    """More of the user's turn, put under the text: alpaca's `input`."""
-    label: str | None = None
-    """The intent or class."""
-    reply: str | None = None
-    """The right answer."""
-    system: str | None = None
-    """A system message of the row's own."""
-    history: str | None = None
-    """Earlier turns: a list of [question, answer]."""
-    messages: str | None = None
-    """A whole conversation: a list of turns."""
-    tools: str | None = None
-    """Tools that the conversation may call: JSON schemas, or the JSON text of them."""
-    group: str | None = None
-    """What must stay in one split together, such as a ticket or a document."""
-    subject: str | None = None
-    """The person that the row is about, kept so that it can be traced and erased."""
-    split: str | None = None
-    """The split that the row belongs to: train, validation or test."""
-
-
-class SourceSpec(Spec):
-    """One file, or a folder with LLaMA-Factory's `dataset_info.json`."""
-
-    path: str
-    """Path, relative ones from the project folder; `sample:NAME` is a file of the shipped sample."""
-    format: Format | None = None
-    """Layout of the records; None: told by their keys."""
-    encoding: str | None = None
-    """None: told by the bytes; GB18030, UTF-16 and others are read."""
-    columns: ColumnsSpec = ColumnsSpec()
-    """Columns whose part their names do not tell."""
-    split: Split | None = None
-    """The split that all rows of this source belong to, for data that comes already split."""
-    datasets: tuple[str, ...] = ()
-    """For a folder: the names in `dataset_info.json` to read; empty: all that can be read."""
 
 
 class ReadSpec(Spec):
@@ -100,27 +87,11 @@ class ReadSpec(Spec):
     """What to do with a broken line: stop and name it, or keep it among the dropped rows."""
 
 
-class PiiSpec(Spec):
-    """Personal data."""
-
-    mask: tuple[str, ...] = pii.KINDS
-    """Kinds to mask; an empty list masks none."""
-    allow: tuple[str, ...] = ()
-    """Values that stay as they are, such as the house's own hotline."""
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        unknown = sorted(set(self.mask) - set(pii.KINDS))
-        if unknown:
-            raise ValueError(f"unknown kind {unknown[0]}; known: {', '.join(pii.KINDS)}")
-        return self
-
-
 class CleanSpec(Spec):
     """What is done to every text."""
 
-    normalise: bool = True
-    """Half-width letters and digits, composed characters, no stray spaces or unseen characters."""
+    normalise: NormaliseSpec = NormaliseSpec()
+    """One written form for every text: `true`, `false`, or level by level."""
     pii: PiiSpec = PiiSpec()
     """Personal data."""
 
@@ -136,19 +107,47 @@ class FilterSpec(Spec):
     """`too_long`: a row with more characters than this, all turns together."""
     languages: tuple[str, ...] = ()
     """`other_language`: languages to keep, told by script (`en` is any text in Latin letters); empty: all."""
+    min_reply_chars: int = Field(default=1, ge=0)
+    """`reply_too_short`: an answer with fewer letters and digits than this."""
+    association: float = Field(default=0.1, ge=0)
+    """`irrelevant_reply`: a reply that shares nothing with its question, and whose words go with the question's words
+    no better than this (mean mutual information in nats, learnt from the corpus). More drops more."""
+    classifier: Classifier | None = None
+    """A classifier that learns from marked rows; off unless asked for."""
+
+    @field_validator("classifier", mode="before")
+    @classmethod
+    def _default_kind(cls, value: Any) -> Any:
+        return {"type": "ngram", **value} if isinstance(value, dict) else value
+
+
+class MeaningSpec(Spec):
+    """The same in other words, told by an encoder: a pass of it for each row, and a cosine for each pair of a class."""
+
+    path: str
+    """Folder of a transformers encoder with its tokenizer, trained for sentences in the data's language."""
+    similarity: float = Field(default=0.95, ge=0.5, le=1)
+    """Least cosine of two rows that say the same."""
+    max_tokens: int = Field(default=128, ge=8)
+    """Tokens of a row that are read."""
+
+    def _reads(self) -> tuple[str, ...]:
+        return (self.path,)
 
 
 class DedupeSpec(Spec):
     """Duplicates; the first row of each is kept."""
 
     exact: bool = True
-    """Drop rows that differ at most in case, width, punctuation and spacing."""
+    """Drop rows that differ at most in case, width, punctuation, spacing, and traditional or simplified script."""
     near: bool = True
     """Drop rows that are at least `similarity` alike."""
     similarity: Similarity = 0.9
-    """Least Jaccard similarity of the character shingles of a near duplicate."""
+    """Least similarity of a near duplicate: 1 less the share of characters to edit, in whatever order clauses stand."""
     compare: Literal["prompt", "row"] | None = None
     """What is compared: the user's turns, or answers too; None: `prompt` for rows with a label, `row` for others."""
+    meaning: MeaningSpec | None = None
+    """Drop rows that say the same in other words, too, as `duplicate_meaning`."""
     fixed_test: bool = False
     """Also among the rows that a source fixes as test, where public sets have a known count."""
 
@@ -201,12 +200,12 @@ class DataSpec(Spec):
     """From sources, or a corpus that was read before, to a dataset."""
 
     sources: tuple[SourceSpec, ...] = ()
-    """Files and folders, in order."""
+    """Files, databases and endpoints, in order."""
     read: ReadSpec = ReadSpec()
     """How they are read."""
-    labels: str | tuple[str, ...] | None = None
+    labels: LabelsSpec | str | tuple[str, ...] | None = None
     """The classes: a list, or the path of a JSON list. Numbers in the label column count into it; rows of other
-    labels are dropped as `unknown_label`."""
+    labels are dropped as `unknown_label`. Or levels, several labels a row and decisions: `{taxonomy: FILE}`."""
     clean: CleanSpec = CleanSpec()
     """Normalising and personal data."""
     filter: FilterSpec = FilterSpec()
@@ -219,8 +218,17 @@ class DataSpec(Spec):
     """Messages and the answer to train."""
     replay: ReplaySpec | None = None
     """Old rows among new ones; needs a parent dataset."""
+    balance: BalanceSpec | None = None
+    """Least and most train rows a label, and how missing ones are made; None: labels stay as they came."""
+    mix: MixSpec | None = None
+    """Shares of train rows by language, source or label, by temperature; None: as they came."""
+    folds: int | None = Field(default=None, ge=2, le=100)
+    """Folds of train and validation rows for cross-validation, written to `folds.json`; None: none."""
     calibration: int = Field(default=64, ge=0)
     """Train rows that are shown again in `calibration.jsonl`, for compression."""
+
+    def _reads(self) -> tuple[str, ...]:
+        return (self.labels,) if isinstance(self.labels, str) else ()
 
 
 @dataclass(frozen=True, kw_only=True)

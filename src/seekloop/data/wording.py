@@ -15,8 +15,8 @@ def asked(row: Row) -> str:
 
 
 def everything(row: Row) -> str:
-    """All turns but the system's, one a line, each behind its speaker, with reasoning and tool calls."""
-    turns = [message for message in row.messages if message.role != "system"]
+    """All turns but the system's, then a rejected answer's, one a line, with speaker, reasoning and tool calls."""
+    turns = [message for message in (*row.messages, *row.rejected) if message.role != "system"]
     return "\n".join(f"{m.role} {m.reasoning or ''} {m.content} {_calls(m)}" for m in turns)
 
 

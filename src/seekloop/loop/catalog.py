@@ -14,7 +14,7 @@ from typing import Any
 from seekloop.system.errors import UsageError
 from seekloop.system.lazy import resolve
 
-__all__ = ["KINDS", "STAGES", "StageEntry", "stage", "stages"]
+__all__ = ["KINDS", "MAKERS", "STAGES", "StageEntry", "stage", "stages"]
 
 
 KINDS = ("corpus", "dataset", "checkpoint", "report", "release", "traffic", "lesson")
@@ -76,12 +76,24 @@ STAGES: tuple[StageEntry, ...] = (
     _entry("learn", "Learn", gives="lesson", summary="Read what production teaches: Traffic + Report -> Lesson."),
 )
 
+MAKERS: tuple[StageEntry, ...] = (
+    StageEntry(
+        name="synthesise",
+        summary="Ask a teacher for rows: seeds of a Corpus or Dataset -> Corpus.",
+        spec="seekloop.data.synthesise.spec:SynthesiseSpec",
+        inputs="seekloop.data.synthesise.spec:SynthesiseInputs",
+        run="seekloop.data.synthesise.run:synthesise",
+        gives="corpus",
+    ),
+)
+"""Verbs beside the stages, called in the same way: what they make, a stage takes."""
+
 
 @functools.cache
 def stages() -> dict[str, StageEntry]:
-    """Every stage by name, ours in loop order, then those of installed plug-ins."""
+    """Every stage by name, ours in loop order, then `MAKERS`, then those of installed plug-ins."""
     plugins = [point.load() for point in importlib.metadata.entry_points(group="seekloop.stages")]
-    return {entry.name: entry for entry in (*STAGES, *plugins)}
+    return {entry.name: entry for entry in (*STAGES, *MAKERS, *plugins)}
 
 
 def stage(name: str) -> StageEntry:

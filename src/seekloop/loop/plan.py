@@ -48,7 +48,7 @@ def plan(spec: ProjectSpec, *, ctx: RunContext) -> list[PlanStep]:
     the tokens are counted with the model's own codec, and the machine's speed is measured for a moment.
     """
     base, dataset = _base(spec.base, ctx), _dataset(ctx)
-    sources = ", ".join(Path(source.path).name for source in spec.data.sources) or "none yet: set data.sources"
+    sources = ", ".join(Path(source.shown).name for source in spec.data.sources) or "none yet: set data.sources"
     split = spec.data.split
     steps = [
         PlanStep(

@@ -31,8 +31,8 @@ class Stage(Protocol[SpecT_contra, InputsT_contra, OutT_co]):
 class Steps:
     """The steps of one run, each recorded in the ledger with the artifact that it made.
 
-    A step's key is the digest of stage, spec, input ids, seed, code version and lock digest: when all of these are as
-    they were, the recorded artifact is used again, and said so.
+    A step's key is the digest of stage, spec, the files that the spec names, input ids, seed, code version and lock
+    digest: when all of these are as they were, the recorded artifact is used again, and said so.
     """
 
     def __init__(self, ctx: RunContext, run: str) -> None:
@@ -74,6 +74,7 @@ class Steps:
             {
                 "stage": stage,
                 "spec": spec.digest if spec else None,
+                "files": [digests.of_path(self.ctx.root / path) for path in spec.reads()] if spec else [],
                 "inputs": inputs,
                 "seed": self.ctx.seed,
                 "code": provenance.code_version(),

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["canonical", "of_bytes", "of_file", "of_json", "short"]
+__all__ = ["canonical", "of_bytes", "of_file", "of_json", "of_path", "short"]
 
 
 def canonical(value: Any) -> bytes:
@@ -34,6 +34,14 @@ def of_file(path: Path) -> str:
     """`sha256:HEX` of a file's bytes, read in blocks."""
     with path.open("rb") as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def of_path(path: Path) -> str | None:
+    """`sha256:HEX` of a file, or of the names and bytes of all files in a folder; None: nothing is there."""
+    if path.is_dir():
+        files = sorted(one for one in path.rglob("*") if one.is_file())
+        return of_json({one.relative_to(path).as_posix(): of_file(one) for one in files})
+    return of_file(path) if path.is_file() else None
 
 
 def short(identity: str) -> str:

@@ -4,7 +4,11 @@ SEEKLOOP_HOME           folder of the model cache             (default ~/.cache/
 SEEKLOOP_LANG           language of messages: en or zh        (default: from LC_ALL, LC_MESSAGES or LANG)
 SEEKLOOP_DATABASE_URL   ledger database                       (default: SQLite in the project folder)
 SEEKLOOP_THREADS        CPU threads for training and engines  (default: all cores of this process)
+SEEKLOOP_PII_KEY        32 bytes in hex under which personal data is replaced, hashed and encrypted
+                        (default: .seekloop/pii.key of the project, made when it is first needed)
 SEEKLOOP_TEST_POSTGRES  SQLAlchemy URL of a PostgreSQL server for the tests
+
+Beside these, the variables that a spec names as `${NAME}`: passwords and tokens of data sources.
 """
 
 from __future__ import annotations
@@ -13,7 +17,18 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["child_environment", "cores", "database_url", "faults", "home", "language", "test_postgres", "threads"]
+__all__ = [
+    "child_environment",
+    "cores",
+    "database_url",
+    "faults",
+    "home",
+    "language",
+    "pii_key",
+    "secret",
+    "test_postgres",
+    "threads",
+]
 
 
 def home() -> Path:
@@ -31,6 +46,16 @@ def language() -> str:
 def database_url() -> str | None:
     """SQLAlchemy URL of the ledger, or None for SQLite in the project folder."""
     return os.environ.get("SEEKLOOP_DATABASE_URL") or None
+
+
+def secret(name: str) -> str | None:
+    """The value of a variable that a spec names as `${NAME}`; None where it is not set or empty."""
+    return os.environ.get(name) or None
+
+
+def pii_key() -> str | None:
+    """Key for personal data, in hex; None: the project's own."""
+    return os.environ.get("SEEKLOOP_PII_KEY") or None
 
 
 def test_postgres() -> str | None:

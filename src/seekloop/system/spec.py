@@ -36,6 +36,19 @@ class Spec(BaseModel):
                 filled[name] = {tag: default.model_dump()[tag], **given}
         return filled
 
+    def reads(self) -> tuple[str, ...]:
+        """Files and folders that it names and its stage reads beside the inputs: the result depends on their bytes.
+
+        A spec names its own in `_reads`; those of the specs inside it are added.
+        """
+        values = list(self.__dict__.values())
+        inner = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
+        nested = (path for part in inner if isinstance(part, Spec) for path in part.reads())
+        return (*self._reads(), *nested)
+
+    def _reads(self) -> tuple[str, ...]:
+        return ()
+
     @classmethod
     def parse(cls, value: Mapping[str, Any]) -> Self:
         """Build the spec from plain values.

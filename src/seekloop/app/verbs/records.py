@@ -11,8 +11,10 @@ from pathlib import Path
 from seekloop.app.console import print_json, print_table
 from seekloop.artifact import lineage as chain
 from seekloop.artifact.context import RunContext
-from seekloop.artifact.kinds import Report
+from seekloop.artifact.kinds import Dataset, Report
 from seekloop.artifact.store import Store
+from seekloop.data.export import FORMS
+from seekloop.data.export import export as export_dataset
 from seekloop.evaluate.compare import compare as compare_reports
 from seekloop.loop.project import FILE, Project
 from seekloop.system import digests, provenance, settings
@@ -67,10 +69,20 @@ def compare(*, folder: Path, report: str, other: str, as_json: bool) -> None:
     print_table(title, head=("figure", "difference", "95 % interval", "p", "n"), rows=rows)
 
 
-def export(*, folder: Path, identity: str, out: Path) -> None:
-    """Copy an artifact's files to a new folder."""
+def export(*, folder: Path, identity: str, out: Path, form: str | None) -> None:
+    """Copy an artifact's files to a new folder, or write a dataset in a form that other tools read.
+
+    Raises:
+        UsageError: there is no such form, or `out` exists.
+    """
+    known = {name: name for name in FORMS}
+    if form is not None and form not in known:
+        raise UsageError("data.unknown_form", form=form, known=", ".join(FORMS))
     ctx = Project.open(folder).context()
-    copy_out(identity, out, ctx=ctx)
+    if form is None:
+        copy_out(identity, out, ctx=ctx)
+    else:
+        export_dataset(ctx.store.open(identity, Dataset), out, store=ctx.store, form=known[form])
     ctx.ledger.close()
     print(out)
 

@@ -8,16 +8,16 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from seekloop.app.console import print_json, reporter
+from seekloop.app.console import print_json
+from seekloop.app.folder import context_of
 from seekloop.app.verbs.records import copy_out
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Artifact, Report
 from seekloop.evaluate import markdown
 from seekloop.loop import catalog
-from seekloop.loop.project import FILE, Project
-from seekloop.runtime.bases import open_base
 from seekloop.system import settings
 from seekloop.system.errors import UsageError
+from seekloop.system.lazy import resolve
 
 __all__ = ["run"]
 
@@ -28,7 +28,7 @@ def run(
     """Run one stage alone on artifacts of the project (or of the folder's own `.seekloop/`)."""
     entry = catalog.stage(name)
     parsed = entry.load_spec().load(spec, changes=changes)
-    ctx = _context(folder)
+    ctx = context_of(folder)
     artifact = entry.load_run()(parsed, _inputs(entry, sources, ctx=ctx), ctx=ctx)
     if out is not None:
         copy_out(artifact.id, out, ctx=ctx)
@@ -45,12 +45,6 @@ def _table(report: Report, ctx: RunContext) -> str:
     before = report.parents.get("baseline")
     baselines = {} if before is None else {"baseline": ctx.store.open(before, Report)}
     return markdown.render(report, baselines=baselines, language="zh" if settings.language() == "zh" else "en")
-
-
-def _context(folder: Path) -> RunContext:
-    if (folder / FILE).exists():
-        return Project.open(folder).context(progress=reporter())
-    return RunContext.in_folder(folder, progress=reporter())
 
 
 def _inputs(entry: catalog.StageEntry, sources: list[str], *, ctx: RunContext) -> Any:
@@ -79,7 +73,9 @@ def _open(identity: str, ctx: RunContext) -> Artifact:
     kind, _, rest = identity.partition(":")
     if kind in catalog.KINDS and rest:
         return ctx.store.load(identity)
-    return open_base(identity, ctx=ctx)
+    # Resolved here because it brings torch along, which a stage without a base model can do without.
+    base: Artifact = resolve("seekloop.runtime.bases:open_base")(identity, ctx=ctx)
+    return base
 
 
 def _kinds(hint: Any) -> tuple[type, ...]:
