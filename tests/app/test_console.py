@@ -16,6 +16,14 @@ def test_a_long_task_is_told_every_ten_seconds_with_what_is_left():
     assert out.getvalue().splitlines() == ["train: 20%, eta 48 s loss 0.5", "train: 40%, eta 36 s loss 0.5"]
 
 
+def test_what_was_done_before_a_kill_does_not_make_the_rest_look_short():
+    out, clock = io.StringIO(), ManualClock()
+    with Lines(out, clock=clock).task("train", total=100, done=50) as task:
+        clock.advance(10)
+        task.advance(10)
+    assert out.getvalue() == "train: 60%, eta 40 s\n"
+
+
 def test_a_short_task_says_nothing():
     out = io.StringIO()
     with Lines(out, clock=ManualClock()).task("read", total=3) as task:

@@ -29,7 +29,7 @@ class Listener:
         self.lines: list[str] = []
 
     @contextmanager
-    def task(self, name: str, *, total: float | None = None) -> Iterator[Task]:
+    def task(self, name: str, *, total: float | None = None, done: float = 0.0) -> Iterator[Task]:
         with Silent().task(name, total=total) as task:
             yield task
 

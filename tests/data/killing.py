@@ -39,7 +39,7 @@ class Fatal(Silent):
         self.lines: list[str] = []
 
     @contextmanager
-    def task(self, name: str, *, total: float | None = None) -> Iterator[Fatal]:
+    def task(self, name: str, *, total: float | None = None, done: float = 0.0) -> Iterator[Fatal]:
         """The bar is the object itself."""
         yield self
 

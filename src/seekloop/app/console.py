@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -58,10 +58,10 @@ class Bars:
         self._depth = 0
 
     @contextmanager
-    def task(self, name: str, *, total: float | None = None) -> Iterator[Task]:
+    def task(self, name: str, *, total: float | None = None, done: float = 0.0) -> Iterator[Task]:
         """A bar called `name`."""
         progress = self._open()
-        task = progress.add_task(name, total=total, note="")
+        task = progress.add_task(name, total=total, completed=int(done), note="")
         try:
             yield _Bar(progress, task)
         finally:
@@ -96,30 +96,27 @@ class Bars:
             self._progress = None
 
 
-class _Writes(Protocol):
-    def __call__(self, text: str) -> None:
-        """Print one line."""
-
-
 class _Line:
-    def __init__(self, name: str, *, total: float | None, clock: Clock, say: _Writes) -> None:
-        self._name, self._total, self._clock, self._say = name, total, clock, say
-        self._started = self._told = clock.monotonic()
-        self._done, self._note = 0.0, ""
+    def __init__(self, name: str, *, total: float | None, done: float, console: Lines) -> None:
+        self._name, self._total, self._console = name, total, console
+        self._started = self._told = console.clock.monotonic()
+        self._done = self._before = done
+        self._note = ""
 
     def advance(self, amount: float = 1.0) -> None:
         """Count `amount` more as done, and tell of it now and then."""
         self._done += amount
-        now = self._clock.monotonic()
+        now = self._console.clock.monotonic()
         if now - self._told < _every_s:
             return
         self._told = now
         elapsed = now - self._started
         if not self._total:
-            self._say(f"{self._name}: {self._done:.0f} done in {elapsed:.0f} s {self._note}".rstrip())
+            self._console.say(f"{self._name}: {self._done:.0f} done in {elapsed:.0f} s {self._note}".rstrip())
             return
-        left = elapsed / self._done * (self._total - self._done) if self._done else 0.0
-        self._say(f"{self._name}: {self._done / self._total:.0%}, eta {left:.0f} s {self._note}".rstrip())
+        fresh = self._done - self._before
+        left = elapsed / fresh * (self._total - self._done) if fresh else 0.0
+        self._console.say(f"{self._name}: {self._done / self._total:.0%}, eta {left:.0f} s {self._note}".rstrip())
 
     def note(self, text: str) -> None:
         """What the next line ends with."""
@@ -136,12 +133,12 @@ class Lines:
 
     def __init__(self, out: TextIO, *, clock: Clock | None = None) -> None:
         self._out = out
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
 
     @contextmanager
-    def task(self, name: str, *, total: float | None = None) -> Iterator[Task]:
+    def task(self, name: str, *, total: float | None = None, done: float = 0.0) -> Iterator[Task]:
         """Lines that begin with `name`."""
-        yield _Line(name, total=total, clock=self._clock, say=self.say)
+        yield _Line(name, total=total, done=done, console=self)
 
     def say(self, text: str) -> None:
         """Print one line."""

@@ -22,8 +22,11 @@ class Task(Protocol):
 class Progress(Protocol):
     """Opens bars."""
 
-    def task(self, name: str, *, total: float | None = None) -> AbstractContextManager[Task]:
-        """A bar called `name` of `total` units (None: unknown), closed with the block."""
+    def task(self, name: str, *, total: float | None = None, done: float = 0.0) -> AbstractContextManager[Task]:
+        """A bar called `name` of `total` units (None: unknown), closed with the block.
+
+        `done` units were done before, in a run that was killed: they say nothing of how long the rest takes.
+        """
 
     def say(self, text: str) -> None:
         """Print one line for people."""
@@ -41,7 +44,7 @@ class Silent:
     """Shows nothing: for tests, and for use as a library."""
 
     @contextmanager
-    def task(self, name: str, *, total: float | None = None) -> Iterator[Task]:
+    def task(self, name: str, *, total: float | None = None, done: float = 0.0) -> Iterator[Task]:
         """A bar that nobody sees."""
         yield _SilentTask()
 

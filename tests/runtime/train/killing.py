@@ -38,7 +38,7 @@ SPEC = TuneSpec.parse(
 )
 
 KILLS = (1, 2, 3, 4, 6, 8, 9, 10, 12)
-"""The first touch is the bar's opening; then each step touches it twice: before its checkpoint, and after."""
+"""Each step touches the bar twice: before its checkpoint, and after."""
 
 
 class Fatal(Silent):
@@ -48,7 +48,7 @@ class Fatal(Silent):
         self.left, self.number = at, number
 
     @contextmanager
-    def task(self, name: str, *, total: float | None = None) -> Iterator[Fatal]:
+    def task(self, name: str, *, total: float | None = None, done: float = 0.0) -> Iterator[Fatal]:
         """The bar is the object itself."""
         yield self
 

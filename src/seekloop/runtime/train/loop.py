@@ -98,8 +98,7 @@ def train(
         )
         loop = _Loop(model, workers, plan=plan, config=config, work=work, ctx=ctx)
         loop.resume()
-        with ctx.progress.task("train", total=plan.tokens()) as task:
-            task.advance(loop.state.tokens)
+        with ctx.progress.task("train", total=plan.tokens(), done=loop.state.tokens) as task:
             while loop.state.step < plan.steps:
                 loop.advance(validation, task=task)
                 if stopping() and loop.state.step < plan.steps:
