@@ -69,6 +69,35 @@ def test_the_new_dataset_comes_from_the_new_corpus(made, room):
     assert corpus.rows == 48
 
 
+def test_no_file_of_the_new_dataset_names_a_row_of_theirs_and_what_was_made_of_them_goes_too(write, make, room):
+    rows = [
+        {"text": f"please block card {n} now", "label": "a" if n % 4 else "b", "customer": f"C{n % 6}"}
+        for n in range(48)
+    ]
+    ways = {"min_rows_per_label": 60, "ways": ["resample"], "copies_per_row": 5}
+    mix = {"by": "label", "temperature": 3}
+    made = make(
+        {
+            "sources": [{"path": write("rows.jsonl", [*rows, *rows[:6]])}],
+            "dedupe": {"near": False},
+            "split": {"similarity": 1.0},
+            "balance": ways,
+            "mix": mix,
+            "folds": 2,
+        }
+    )
+    assert made.dataset.added["resample"]
+    assert made.dataset.added["mix"]
+    done = erase("C1", ctx=room)
+    new = room.store.open(done.replaced[made.dataset.id], Dataset)
+    theirs = {row.id for rows in made.rows.values() for row in rows if row.subject == "C1"}
+    text = "".join(room.store.path(new.id, name).read_text("utf-8") for name in new.files)
+    assert theirs
+    assert not [identity for identity in theirs if f'"{identity}"' in text]
+    assert new.rows + sum(new.added.values()) == sum(new.splits.values()) + sum(new.dropped.values())
+    assert sum(new.added.values()) < sum(made.dataset.added.values())
+
+
 def test_erasing_is_recorded_without_saying_who(made, room):
     done = erase("13812345678", ctx=room)
     event = next(room.ledger.events(kind=EVENT))

@@ -7,14 +7,19 @@ says what replaced what, under the person's pseudonym.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from seekloop.artifact.context import Job, RunContext
 from seekloop.artifact.kinds import Artifact, Corpus, Dataset
-from seekloop.artifact.rows import read_rows, to_line
+from seekloop.artifact.rows import Row, read_rows, to_line
+from seekloop.data.findings import REPORT
+from seekloop.data.folds import REPORT as FOLDS
 from seekloop.data.subjects import Person, Whereabouts, whereabouts
 from seekloop.system.errors import DataError
 from seekloop.system.spec import Spec
@@ -90,11 +95,13 @@ class _Rewriting:
         self._job = job
         self._parents = {role: replaced.get(parent, parent) for role, parent in old.parents.items()}
         self._gone: dict[str, Counter[str]] = {}
-        """Rows left out, by file, as reasons of dropped rows, `replayed` or `kept`."""
+        """Rows left out, by file, as reasons of dropped rows, `added:…` as the dataset counts them, or `kept`."""
+        self._ids: set[str] = set()
+        """Of the rows left out."""
 
     def artifact(self) -> Corpus | Dataset:
         """Copy its files without the person's rows, and count what is left."""
-        for name in self._old.files:
+        for name in sorted(self._old.files, key=lambda name: not name.endswith(".jsonl")):
             self._copy(name)
         changed: dict[str, Any] = {"parents": self._parents, "made_by": self._job.origin, "files": {}}
         match self._old:
@@ -107,6 +114,10 @@ class _Rewriting:
 
     def _copy(self, name: str) -> None:
         source = self._job.ctx.store.path(self._old.id, name)
+        if name in _by_row:
+            value = _by_row[name](json.loads(source.read_bytes()), self._ids)
+            self._job.path(name).write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", "utf-8")
+            return
         if not name.endswith(".jsonl"):
             shutil.copyfile(source, self._job.path(name))
             return
@@ -114,7 +125,8 @@ class _Rewriting:
         with self._job.path(name).open("w", encoding="utf-8") as file:
             for row in read_rows(source):
                 if self._person.owns(row):
-                    gone[row.dropped or ("replayed" if "replayed_from" in row.meta else "kept")] += 1
+                    gone[row.dropped or _way(row)] += 1
+                    self._ids.add(row.id)
                 else:
                     file.write(to_line(row))
 
@@ -125,13 +137,48 @@ class _Rewriting:
         reasons = self._gone.get("dropped", Counter())
         dropped = {reason: count - reasons[reason] for reason, count in dataset.dropped.items()}
         splits = {split: count - self._count(split) for split, count in dataset.splits.items()}
+        train = self._gone.get("train", Counter())
+        added = {way: count - train[f"added:{way}"] for way, count in dataset.added.items()}
         return {
-            "rows": sum(splits.values()) + sum(dropped.values()),
+            "rows": sum(splits.values()) + sum(dropped.values()) - sum(added.values()),
+            "added": {way: count for way, count in added.items() if count},
             "splits": splits,
             "dropped": {reason: count for reason, count in dropped.items() if count},
             "calibration": dataset.calibration - self._count("calibration"),
-            "replay": dataset.replay - self._gone.get("train", Counter())["replayed"],
+            "replay": dataset.replay - train["replayed"],
         }
+
+
+def _way(row: Row) -> str:
+    """How a row that is kept came to be, the last step first: it is that step's count that holds it."""
+    if "mixed_from" in row.meta:
+        return "added:mix"
+    if "resampled_from" in row.meta:
+        return "added:resample"
+    if "augmented_from" in row.meta:
+        return f"added:augment:{row.meta['operator']}"
+    return "replayed" if "replayed_from" in row.meta else "kept"
+
+
+def _report_without(report: dict[str, Any], rows: Collection[str]) -> dict[str, Any]:
+    """`report.json` without the pairs that show one of these rows."""
+    shown = {
+        reason: [pair for pair in pairs if not {pair["row"], pair["twin"]} & set(rows)]
+        for reason, pairs in report["pairs"].items()
+    }
+    return {**report, "pairs": shown}
+
+
+def _folds_without(folds: dict[str, Any], rows: Collection[str]) -> dict[str, Any]:
+    """`folds.json` without these rows."""
+    left = {row: fold for row, fold in folds["folds"].items() if row not in rows}
+    return {**folds, "folds": left, "made": [row for row in folds["made"] if row not in rows]}
+
+
+_by_row: Mapping[str, Callable[[dict[str, Any], Collection[str]], dict[str, Any]]] = MappingProxyType(
+    {REPORT: _report_without, FOLDS: _folds_without}
+)
+"""Files that name rows; all others hold counts, or what was learnt of many."""
 
 
 def _orphans(old: Artifact, rows: dict[str, tuple[str, ...]], *, ctx: RunContext) -> int:
