@@ -96,6 +96,14 @@ def test_a_row_tells_its_teacher_prompt_item_and_seeds(ask, seeds, room):
     assert corpus.parents == {"seeds": seeds.id}
 
 
+def test_what_is_made_of_a_persons_row_is_theirs_so_that_it_is_erased_with_them(ask, write, room):
+    theirs = [{**SEEDS[0], "customer": "C1"}, {**SEEDS[2], "customer": "C2"}]
+    corpus = read_corpus([SourceSpec(path=write("people.jsonl", theirs))], ctx=room)
+    with serving(paraphrases) as stub:
+        _, rows = ask(stub, corpus=corpus)
+    assert {(row.label, row.subject) for row in rows} == {("lost", "C1"), ("fee", "C2")}
+
+
 def test_the_receipt_says_what_it_cost(ask, room):
     with serving(paraphrases) as stub:
         corpus, _ = ask(stub, teacher={"price_in": 1.0, "price_out": 2.0})

@@ -107,6 +107,7 @@ class Maker:
             id=row_id([item.id, template, draft.text, draft.reply]),
             messages=tuple(messages),
             label=draft.label,
+            subject=item.seed.subject,
             source=Source(file=f"teacher:{self.spec.teacher.model}", line=self._items),
             meta=meta,
         )

@@ -28,6 +28,8 @@ class Seed:
     label: str | None
     group: str | None
     language: Language
+    subject: str | None = None
+    """Whose it is: what is made of it is theirs too, and is erased with them."""
 
 
 def read_seeds(rows: Iterable[Row], *, form: AnswerForm, language: Language | None, mask: bool) -> Iterator[Seed]:
@@ -58,6 +60,7 @@ def read_seeds(rows: Iterable[Row], *, form: AnswerForm, language: Language | No
             label=row.label,
             group=None if group is None else str(group),
             language=language or ("zh" if language_of(text) == "zh" else "en"),
+            subject=row.subject,
         )
 
 
