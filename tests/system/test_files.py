@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from seekloop.system.errors import ArtifactError
-from seekloop.system.files import disk_full_is_a_sentence, write_whole
+from seekloop.system.errors import ArtifactError, DataError
+from seekloop.system.files import disk_full_is_a_sentence, exclusive, whole, write_whole
 
 # A limit on file size is the one full disk that needs no root; the kernel answers EFBIG where a disk answers ENOSPC.
 small_disk = """
@@ -76,3 +76,25 @@ def test_the_sentence_names_the_file(tmp_path):
     with pytest.raises(ArtifactError) as caught, disk_full_is_a_sentence(tmp_path / "rows.jsonl"):
         raise OSError(28, "No space left on device")
     assert "rows.jsonl" in caught.value.sentence("en")
+
+
+def test_a_write_that_breaks_off_leaves_what_was_there(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+    with pytest.raises(ValueError, match="broken"), whole(path, encoding="utf-8") as file:
+        file.write("half")
+        raise ValueError("broken")
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["folder", "folder/file.lock"])
+def test_a_place_is_one_holders_until_it_lets_go(tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    busy = DataError("data.already_running", folder=name)
+    with exclusive(tmp_path / name, busy=busy):
+        with pytest.raises(DataError) as caught, exclusive(tmp_path / name, busy=busy):
+            pass
+        assert caught.value is busy
+    with exclusive(tmp_path / name, busy=busy):
+        pass

@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 from seekloop.artifact.kinds import Artifact, Origin, Receipt
 from seekloop.artifact.ledger import Ledger
 from seekloop.artifact.store import Draft, Store
-from seekloop.system import provenance
+from seekloop.system import digests, provenance
 from seekloop.system.clock import Clock, SystemClock
 from seekloop.system.progress import Progress, Silent
 from seekloop.system.spec import Spec
@@ -57,6 +57,10 @@ class RunContext:
             actor=actor,
             progress=progress or Silent(),
         )
+
+    def digests_of(self, spec: Spec) -> list[str | None]:
+        """Of the files and folders that a spec names and its stage reads, in order; None where nothing is there."""
+        return [digests.of_path(self.root / path) for path in spec.reads()]
 
     def close(self) -> None:
         """Close the ledger."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +12,7 @@ from pathlib import Path
 from seekloop.artifact.rows import Row, to_line
 from seekloop.data.operators import Batch
 from seekloop.system.errors import DataError
-from seekloop.system.files import write_whole
+from seekloop.system.files import exclusive, write_whole
 
 __all__ = ["Parts", "rows_a_part"]
 
@@ -50,16 +48,9 @@ class Parts:
             DataError: another process is at the same run.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.folder, os.O_RDONLY)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise DataError("data.already_running", folder=self.folder) from error
+        with exclusive(self.folder, busy=DataError("data.already_running", folder=self.folder)):
             self.found = len(list(self.folder.glob("part-*.jsonl")))
             yield
-        finally:
-            os.close(handle)
 
     def __iter__(self) -> Iterator[Batch]:
         """Every part in order: read where it is finished, made and kept where it is not."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -61,20 +61,8 @@ Rule = Literal[
     "placeholder",
     "irrelevant_reply",
 ]
-RULES: tuple[Rule, ...] = (
-    "empty",
-    "no_letters",
-    "too_short",
-    "too_long",
-    "repeated",
-    "keyboard_mash",
-    "boilerplate",
-    "other_language",
-    "mojibake",
-    "repeated_reply",
-    "echoed_reply",
-    "reply_too_short",
-)
+_chosen = ("placeholder", "irrelevant_reply")
+RULES: tuple[Rule, ...] = tuple(rule for rule in get_args(Rule) if rule not in _chosen)
 """Rules that apply unless the spec says otherwise; `placeholder` and `irrelevant_reply` are chosen."""
 Share = Annotated[float, Field(ge=0, lt=1)]
 Similarity = Annotated[float, Field(ge=0.3, le=1)]

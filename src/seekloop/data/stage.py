@@ -96,8 +96,15 @@ def run(spec: DataSpec, inputs: DataInputs, *, ctx: RunContext) -> Dataset:
 def _key(spec: DataSpec, inputs: DataInputs, *, corpus: Corpus, ctx: RunContext) -> str:
     """Everything that decides what the run does, as the name of its work folder."""
     parent = inputs.parent.id if inputs.parent is not None else None
-    files = [digests.of_path(ctx.root / path) for path in spec.reads()]
-    parts = [spec.digest, files, corpus.id, parent, ctx.seed, provenance.code_version(), provenance.lock_digest()]
+    parts = [
+        spec.digest,
+        ctx.digests_of(spec),
+        corpus.id,
+        parent,
+        ctx.seed,
+        provenance.code_version(),
+        provenance.lock_digest(),
+    ]
     return digests.of_json(parts).removeprefix("sha256:")[:16]
 
 

@@ -74,7 +74,7 @@ class Steps:
             {
                 "stage": stage,
                 "spec": spec.digest if spec else None,
-                "files": [digests.of_path(self.ctx.root / path) for path in spec.reads()] if spec else [],
+                "files": self.ctx.digests_of(spec) if spec else [],
                 "inputs": inputs,
                 "seed": self.ctx.seed,
                 "code": provenance.code_version(),

@@ -1,17 +1,19 @@
-"""Writes that are whole or absent: temp file in the same folder, fsync, rename, fsync of the folder."""
+"""Files that are whole or absent (temp file in the same folder, fsync, rename, fsync of the folder), and locks."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
 
-from seekloop.system.errors import ArtifactError
+from seekloop.system.errors import ArtifactError, SeekloopError
 
-__all__ = ["disk_full_is_a_sentence", "sync_file", "sync_folder", "write_whole"]
+__all__ = ["disk_full_is_a_sentence", "exclusive", "sync_file", "sync_folder", "whole", "write_whole"]
 
 _full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -22,11 +24,22 @@ def write_whole(path: Path, data: bytes) -> None:
     Raises:
         ArtifactError: the disk is full; `path` is as it was.
     """
+    with whole(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def whole(path: Path, *, encoding: str | None = None, buffering: int = -1) -> Iterator[IO[Any]]:
+    """A file to write to, of text where an encoding is given, that takes the place of `path` when all is written.
+
+    Raises:
+        ArtifactError: the disk is full; `path` is as it was, as it is whatever goes wrong in the block.
+    """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     with disk_full_is_a_sentence(path):
         try:
-            with temporary.open("wb") as file:
-                file.write(data)
+            with temporary.open("wb" if encoding is None else "w", encoding=encoding, buffering=buffering) as file:
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
@@ -34,6 +47,24 @@ def write_whole(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def exclusive(path: Path, *, busy: SeekloopError) -> Iterator[None]:
+    """Keep a folder, or else a lock file that is made, to this process; the kernel lets go when the process ends.
+
+    Raises:
+        SeekloopError: `busy`: another process has it.
+    """
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise busy from error
+        yield
+    finally:
+        os.close(handle)
 
 
 def sync_file(path: Path) -> None:

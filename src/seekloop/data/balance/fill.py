@@ -18,6 +18,7 @@ from seekloop.data.augment.rows import Tried, variants
 from seekloop.data.augment.translate import Translator, back_translated
 from seekloop.data.balance.plan import LabelPlan, quotas
 from seekloop.data.balance.spec import BalanceSpec
+from seekloop.data.labels.labelling import labels_of
 from seekloop.data.wording import asked
 
 __all__ = ["Balance", "Filler", "counted", "dump", "over_cap"]
@@ -29,7 +30,7 @@ Held = Callable[[Row], bool]
 
 def counted(rows: Iterable[Row]) -> Counter[str]:
     """Rows by label; a row of several labels counts for each."""
-    return Counter(label for row in rows for label in _labels(row))
+    return Counter(label for row in rows for label in labels_of(row))
 
 
 def over_cap(rows: Iterable[Row], spec: BalanceSpec, *, counts: Counter[str], seed: int) -> frozenset[str]:
@@ -42,7 +43,7 @@ def over_cap(rows: Iterable[Row], spec: BalanceSpec, *, counts: Counter[str], se
     by_label: defaultdict[str, list[tuple[bytes, str]]] = defaultdict(list)
     for row in rows:
         if row.label is not None and "replayed_from" not in row.meta:
-            rarest = min(_labels(row), key=lambda label: (counts[label], label))
+            rarest = min(labels_of(row), key=lambda label: (counts[label], label))
             mark = hashlib.sha256(f"{seed}\x1f{row.id}".encode()).digest()
             by_label[rarest].append((mark, row.id))
     most = quotas(
@@ -102,7 +103,7 @@ class _Shares:
 
     def owe(self, row: Row, way: str) -> bool:
         """Whether a label of the row should have more rows of this way by now."""
-        for label in _labels(row):
+        for label in labels_of(row):
             made = sum(count for name, count in self.balance.made[label].items() if name.startswith(way))
             if made < -(-self.goal.get(label, 0) * self.seen[label] // self.counts[label]):
                 return True
@@ -152,7 +153,7 @@ class Filler:
                 shares = _Shares(goal=balance.missing(self._spec), counts=counts, balance=balance)
                 for row, name in ways[way](path, shares):
                     balance.added[name] += 1
-                    for label in _labels(row):
+                    for label in labels_of(row):
                         balance.made[label][name] += 1
                     yield row
 
@@ -161,7 +162,7 @@ class Filler:
         for batch in _batches(read_rows(path), _batch):
             trips = self._trips(batch, shares)
             for row in batch:
-                shares.seen.update(_labels(row))
+                shares.seen.update(labels_of(row))
                 said = {asked(row)}
                 for tried in self._attempts(row, trips):
                     if not shares.owe(row, "augment:"):
@@ -186,7 +187,7 @@ class Filler:
     def _trips(self, batch: Sequence[Row], shares: _Shares) -> dict[str, Tried]:
         """Round trips of the rows of a batch whose labels lack rows."""
         missing = shares.balance.missing(self._spec)
-        rows = [row for row in batch if any(label in missing for label in _labels(row))]
+        rows = [row for row in batch if any(label in missing for label in labels_of(row))]
         if self._translator is None or not rows:
             return {}
         tried = back_translated(rows, self._kit, translator=self._translator, head=self._head)
@@ -200,16 +201,12 @@ class Filler:
     def _copied(self, path: Path, shares: _Shares) -> Iterator[tuple[Row, str]]:
         """Copies, spread evenly over the rows of each label."""
         for row in read_rows(path):
-            shares.seen.update(_labels(row))
+            shares.seen.update(labels_of(row))
             for number in range(self._spec.copies_per_row):
                 if not shares.owe(row, "resample"):
                     break
                 meta = {**row.meta, "resampled_from": row.id}
                 yield row.model_copy(update={"id": row_id([row.id, "resample", number]), "meta": meta}), "resample"
-
-
-def _labels(row: Row) -> tuple[str, ...]:
-    return row.labels or ((row.label,) if row.label else ())
 
 
 def _batches(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +13,7 @@ from seekloop.data.labels import argilla, label_studio
 from seekloop.data.labels.items import Item, item_of, to_json
 from seekloop.data.labels.taxonomy import Taxonomy
 from seekloop.system.errors import DataError
-from seekloop.system.files import disk_full_is_a_sentence, sync_folder
+from seekloop.system.files import whole
 
 __all__ = ["FORMATS", "Exchanged", "Format", "classed", "read_annotations", "write_annotations"]
 
@@ -72,7 +69,8 @@ def write_annotations(
         return to_json(item)
 
     listed = format == "label-studio"
-    with _whole(path) as file:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path, encoding="utf-8", buffering=_block) as file:
         file.write("[" if listed else "")
         for number, item in enumerate(items):
             text = json.dumps(record(item), ensure_ascii=False)
@@ -180,21 +178,3 @@ def _elements(file: IO[str], name: str) -> Iterator[Any]:
         if not more and ended:
             raise DataError("labels.bad_item", problem="the list breaks off", where=f"{name}:{count}")
         text, place, ended = text[place:] + more, 0, not more
-
-
-@contextlib.contextmanager
-def _whole(path: Path) -> Iterator[IO[str]]:
-    """A file that appears under its name only when all of it is written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
-    with disk_full_is_a_sentence(path):
-        try:
-            with temporary.open("w", encoding="utf-8", buffering=_block) as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        sync_folder(path.parent)

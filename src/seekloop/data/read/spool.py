@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import fcntl
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from typing import Any
 from seekloop.data.read.stream import Record
 from seekloop.system import digests
 from seekloop.system.errors import DataError
-from seekloop.system.files import disk_full_is_a_sentence
+from seekloop.system.files import disk_full_is_a_sentence, exclusive
 
 __all__ = ["Item", "Spool", "comparable", "open_spool"]
 
@@ -134,12 +132,7 @@ def open_spool(folder: Path, *, identity: object, shown: str) -> Iterator[Spool]
     folder.mkdir(parents=True, exist_ok=True)
     name = digests.of_json(identity).removeprefix("sha256:")[:16]
     path = folder / f"pull-{name}.sqlite"
-    lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataError("data.pull_busy", where=shown) from error
+    with exclusive(path.with_suffix(".lock"), busy=DataError("data.pull_busy", where=shown)):
         connection = sqlite3.connect(path)
         try:
             path.chmod(0o600)
@@ -147,8 +140,6 @@ def open_spool(folder: Path, *, identity: object, shown: str) -> Iterator[Spool]
             yield Spool(connection, path)
         finally:
             connection.close()
-    finally:
-        os.close(lock)
 
 
 def comparable(mark: Any) -> float | str | None:

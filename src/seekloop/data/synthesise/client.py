@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import email.utils
-import re
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +16,7 @@ from seekloop.data.synthesise.spec import TeacherSpec
 from seekloop.system import settings
 from seekloop.system.clock import Clock
 from seekloop.system.errors import DataError, UsageError
+from seekloop.system.retry import retry_after
 
 __all__ = ["Client", "body_of", "kept_of"]
 
@@ -134,7 +132,8 @@ class Client:
     async def _pause(self, attempt: int, response: httpx2.Response | None) -> None:
         if attempt == self.teacher.retries:
             return
-        told = _retry_after(response, self._clock) if response is not None else None
+        header = response.headers.get("retry-after") if response is not None else None
+        told = retry_after(header, now=self._clock.now(), longest_s=_longest_wait_s, fractions=True)
         seconds = min(_longest_pause_s, self.teacher.backoff_s * 2**attempt) if told is None else told
         if response is not None and response.status_code in (429, 503):
             self.pace.pause(seconds)  # the limit is the key's, not this request's
@@ -149,19 +148,6 @@ def _authorization(key: str | None) -> dict[str, str]:
     if value is None:
         raise UsageError("synthesise.no_key", name=name)
     return {"Authorization": f"Bearer {value}"}
-
-
-def _retry_after(response: httpx2.Response, clock: Clock) -> float | None:
-    """Seconds that `Retry-After` asks for, in either of its forms (RFC 9110, 10.2.3); at most ten minutes."""
-    told = response.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d+(\.\d+)?", told):
-        return min(float(told), _longest_wait_s)
-    try:
-        when = email.utils.parsedate_to_datetime(told)
-    except (TypeError, ValueError):
-        return None
-    when = when if when.tzinfo is not None else when.replace(tzinfo=dt.UTC)
-    return min(max(0.0, (when - clock.now()).total_seconds()), _longest_wait_s)
 
 
 def _said(response: httpx2.Response) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,7 +15,7 @@ from torch import Tensor
 
 from seekloop.system import digests
 from seekloop.system.errors import TrainError
-from seekloop.system.files import disk_full_is_a_sentence, sync_file, sync_folder, write_whole
+from seekloop.system.files import disk_full_is_a_sentence, exclusive, sync_file, sync_folder, write_whole
 
 __all__ = ["Best", "Saved", "State", "Work"]
 
@@ -84,15 +82,8 @@ class Work:
             TrainError: another process is at the same run.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.folder, os.O_RDONLY)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise TrainError("train.already_running", folder=self.folder) from error
+        with exclusive(self.folder, busy=TrainError("train.already_running", folder=self.folder)):
             yield
-        finally:
-            os.close(handle)
 
     def save(self, state: State, tensors: Mapping[str, Mapping[str, Tensor]]) -> Path:
         """Write `checkpoint-STEP`: all files, then the manifest with their digests, then the name; keeps the last two.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import email.utils
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +17,7 @@ from seekloop.data.read.stream import Desk
 from seekloop.data.read.values import scrubbed
 from seekloop.system import secrets
 from seekloop.system.errors import DataError
+from seekloop.system.retry import retry_after
 
 __all__ = ["Answer", "Client"]
 
@@ -122,7 +121,8 @@ class Client:
         except httpx2.HTTPError as error:
             raise _Fault(f"{type(error).__name__}: {error}") from error
         if response.status_code in _try_again:
-            pause = _asked_pause(response.headers.get("Retry-After"), self._desk.ctx.clock.now())
+            told = response.headers.get("Retry-After")
+            pause = retry_after(told, now=self._desk.ctx.clock.now(), longest_s=_longest_asked_s)
             raise _Fault(f"status {response.status_code}", pause_s=pause)
         if not response.is_success:
             return Answer(status=response.status_code, value=None, url=str(response.url), next_link=None)
@@ -150,20 +150,6 @@ class Client:
             problem = secrets.hide(fault.problem, self._hidden)
             self._desk.say(f"{self._spec.shown}: {problem}; again in {pause:.0f} s")
         self._pause(pause)
-
-
-def _asked_pause(value: str | None, now: dt.datetime) -> float | None:
-    """Seconds that `Retry-After` asks for, given in seconds or as a date (RFC 9110, 10.2.3), an hour at most."""
-    if value is None:
-        return None
-    if value.strip().isdecimal():
-        return min(float(value), _longest_asked_s)
-    try:
-        moment = email.utils.parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-    return min(max(0.0, (moment - now).total_seconds()), _longest_asked_s)
 
 
 def _texts(value: Any) -> list[str]:
