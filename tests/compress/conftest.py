@@ -19,7 +19,7 @@ from seekloop.runtime.generate.backend import Prompt
 from seekloop.runtime.generate.open import open_backend
 from seekloop.runtime.originals import commit_original
 from seekloop.runtime.tiny import tiny_base
-from seekloop.runtime.train.lora import Lora, LoraConfig
+from seekloop.runtime.train.methods.lora import Lora, LoraConfig
 from seekloop.system.spec import Spec
 
 SHARPER = 12.0

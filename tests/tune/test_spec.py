@@ -8,7 +8,8 @@ import pytest
 
 from seekloop.system.errors import UsageError
 from seekloop.tune.aliases import ALIASES
-from seekloop.tune.spec import FullMethod, LoraMethod, TuneSpec
+from seekloop.tune.method_spec import FullMethod, LoraMethod
+from seekloop.tune.spec import TuneSpec
 
 
 def test_nothing_given_is_lora_on_all_layers() -> None:

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from seekloop.artifact.kinds import Checkpoint
 from seekloop.artifact.store import Store
 from seekloop.runtime.models import base_of
-from seekloop.runtime.train.lora import read_config
+from seekloop.runtime.train.methods.lora import read_config
 from seekloop.system import digests
 from seekloop.system.errors import ModelError
 

@@ -22,7 +22,8 @@ from seekloop.loop.project import ProjectSpec
 from seekloop.model import families
 from seekloop.model.arithmetic import adapter_parameters, parameters, train_memory_bytes, train_seconds
 from seekloop.model.codec import Codec
-from seekloop.tune.spec import LoraMethod, TuneSpec
+from seekloop.tune.method_spec import LoraMethod
+from seekloop.tune.spec import TuneSpec
 
 __all__ = ["PlanStep", "plan"]
 

@@ -8,7 +8,7 @@ from seekloop.artifact.kinds import Checkpoint
 from seekloop.artifact.store import Store
 from seekloop.model.codec import Codec
 from seekloop.runtime.linear import quicken
-from seekloop.runtime.train.lora import open_adapter
+from seekloop.runtime.train.methods.adapters import open_adapter
 from seekloop.runtime.weights import open_model
 from seekloop.system import digests
 from seekloop.system.errors import ModelError

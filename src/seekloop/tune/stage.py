@@ -14,7 +14,7 @@ from seekloop.runtime.train.loop import LoopConfig, train
 from seekloop.runtime.train.state import State, Work
 from seekloop.system import digests, provenance
 from seekloop.system.errors import TrainError
-from seekloop.tune import methods
+from seekloop.tune.methods import build as methods
 from seekloop.tune.prepare import Prepared, prepare
 from seekloop.tune.spec import TuneInputs, TuneSpec
 

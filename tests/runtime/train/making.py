@@ -16,8 +16,8 @@ from seekloop.runtime import models
 from seekloop.runtime.tiny import tiny_base
 from seekloop.runtime.train.batching import StepPlan
 from seekloop.runtime.train.loop import LoopConfig, train
-from seekloop.runtime.train.lora import Lora, LoraConfig
-from seekloop.runtime.train.method import Method
+from seekloop.runtime.train.methods.lora import Lora, LoraConfig
+from seekloop.runtime.train.methods.method import Method
 from seekloop.runtime.train.state import State, Work
 from seekloop.system.spec import Spec
 

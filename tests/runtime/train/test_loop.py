@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from seekloop.artifact.context import RunContext
-from seekloop.runtime.train.full import Full
-from seekloop.runtime.train.lora import Lora
-from seekloop.runtime.train.method import freeze, trainable
+from seekloop.runtime.train.methods.full import Full
+from seekloop.runtime.train.methods.lora import Lora
+from seekloop.runtime.train.methods.method import freeze, trainable
 from seekloop.runtime.train.state import Work
 from seekloop.system.errors import TrainError
 from tests.runtime.train.making import Bench, losses, row, rows

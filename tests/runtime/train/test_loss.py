@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from seekloop.artifact.context import RunContext
 from seekloop.model.codec import View
 from seekloop.runtime.train.batching import IGNORED, collate, shared_prefix
-from seekloop.runtime.train.full import Full
 from seekloop.runtime.train.loss import summed_loss
-from seekloop.runtime.train.method import Method, trainable
+from seekloop.runtime.train.methods.full import Full
+from seekloop.runtime.train.methods.method import Method, trainable
 from tests.runtime.train.making import Bench, rows
 
 FAMILIES = ("smollm2", "qwen2", "deepseek-v2", "deepseek-v3")

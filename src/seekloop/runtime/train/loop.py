@@ -14,7 +14,7 @@ from seekloop.artifact.context import RunContext
 from seekloop.model.codec import View
 from seekloop.runtime.train.batching import StepPlan, labelled
 from seekloop.runtime.train.interrupt import stop_requests
-from seekloop.runtime.train.method import Method, put_values, trainable
+from seekloop.runtime.train.methods.method import Method, put_values, trainable
 from seekloop.runtime.train.schedule import Shape, rate_at
 from seekloop.runtime.train.sentinels import check_finite, check_moved, fingerprints
 from seekloop.runtime.train.state import Best, State, Work

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from seekloop.artifact.kinds import Form
 from seekloop.runtime.linear import product
-from seekloop.runtime.train.method import freeze
+from seekloop.runtime.train.methods.method import freeze
 from seekloop.system import seeds
 from seekloop.system.errors import ModelError
 

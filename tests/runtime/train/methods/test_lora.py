@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from seekloop.runtime.train.lora import LoraConfig, open_adapter, read_config
-from seekloop.runtime.train.method import trainable
+from seekloop.runtime.train.methods.lora import LoraConfig, open_adapter, read_config
+from seekloop.runtime.train.methods.method import trainable
 from seekloop.system.errors import ModelError
 from tests.runtime.train.making import Bench
 

@@ -1,0 +1,1 @@
+"""Methods of tuning: what each makes trainable, and what it leaves behind. One file a method."""
