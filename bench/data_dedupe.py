@@ -18,9 +18,10 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,10 @@ from seekloop.artifact.rows import Message, Row, Source
 from seekloop.data.dedupe import Deduper
 from seekloop.data.spec import DedupeSpec
 from seekloop.system import settings
+from seekloop.text.near import Index
 from seekloop.text.shingles import prints
-from seekloop.text.similarity import Index
 
-__all__ = ["Texts", "measures", "messages", "planted"]
+__all__ = ["Texts", "measures", "messages", "planted", "strangers"]
 
 SEED, ROWS, CURVE = 7, 100_000, (10_000, 30_000, 100_000, 300_000, 1_000_000)
 BATCH, LIMIT_S = 4096, 3_600
@@ -215,7 +216,7 @@ def throughput(texts: Texts) -> Sequence[Record]:
         path = _written(folder, texts)
         command = [str(peer_python("semhash", SEMHASH)), "-c", SEMHASH_RUN, str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LIMIT_S)
-    value, _, _ = _timed(messages(texts, ROWS))
+    value = _timed(messages(texts, ROWS)).wall_s
     peer = Peer(name="semhash", version="0.5.0", value=ROWS / float(done.stdout))
     facts: dict[str, Any] = {"unit": "rows/s", "data": DATA, "seed": SEED, "threads": 1}
     return [Record(name="dedup_rows_per_s", value=ROWS / value, better="higher", n=ROWS, peer=peer, **facts)]
@@ -240,7 +241,7 @@ def pipeline(texts: Texts) -> Sequence[Record]:
         ]
         subprocess.run(command, capture_output=True, check=True, cwd=folder)
         ours = time.perf_counter() - start
-    value, _, _ = _timed(messages(texts, ROWS))
+    value = _timed(messages(texts, ROWS)).wall_s
     facts: dict[str, Any] = {"unit": "rows/s", "better": "higher", "n": ROWS, "data": DATA, "seed": SEED, "threads": 1}
     juicer: dict[str, Any] = {"name": "data-juicer (2 processes)", "version": "1.6.1"}
     return [
@@ -286,33 +287,66 @@ def _data_juicer(folder: Path, path: Path) -> tuple[float, float]:
     return whole, sum(map(float, spent))
 
 
-def curve(data: Path) -> Sequence[Record]:
-    """Slope of log time over log rows from 10^4 to 10^6, each size in a process of its own; peak memory in `data`."""
-    seconds, peaks = [], []
+def strangers(texts: Texts, count: int, *, seed: int = SEED) -> Iterator[str]:
+    """As many messages of about the same lengths that share no sentence: words drawn one by one, no twins planted."""
+    chance = random.Random(seed)
+    words = [sentence.split() for sentence in texts.en]
+    for _ in range(count):
+        if chance.random() < 2 / 3:
+            yield " ".join(chance.choice(chance.choice(words)) for _ in range(chance.randint(4, 30)))
+        else:
+            drawn = (chance.choice(texts.zh) for _ in range(chance.randint(6, 24)))
+            yield "".join(sentence[: chance.randint(1, 3)] for sentence in drawn)
+
+
+_corpora: Mapping[str, Callable[[Texts, int], Iterator[str]]] = MappingProxyType(
+    {"messages": messages, "strangers": strangers}
+)
+
+
+def curve(data: Path, corpus: str, *, told: str) -> Sequence[Record]:
+    """Slope of log CPU time over log rows from 10^4 to 10^6, each size in a process of its own.
+
+    Peak memory and the pairs that met, for each row, stand in `data`. Messages are made of a fixed stock of sentences,
+    so that the more there are, the more others a message shares one with; strangers share none, and their curve is that
+    of the index itself.
+    """
+    spent = []
     for rows in CURVE:
-        command = [sys.executable, "-m", "bench.data_dedupe", str(data), str(rows)]
+        command = [sys.executable, "-m", "bench.data_dedupe", str(data), str(rows), corpus]
         done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=LIMIT_S)
-        wall, peak = map(float, done.stdout.split())
-        seconds.append(wall)
-        peaks.append(peak)
-        print(f"{rows} rows: {wall:.2f} s, {rows / wall:.0f} rows/s, peak {peak:.0f} MiB", flush=True)
-    slope = float(np.polyfit(np.log(CURVE), np.log(seconds), 1)[0])
-    told = ", ".join(f"{n:,} rows {s:.1f} s {p:.0f} MiB" for n, s, p in zip(CURVE, seconds, peaks, strict=True))
-    facts: dict[str, Any] = {"unit": "exponent", "data": f"{DATA}: {told}", "seed": SEED, "threads": 1}
-    return [Record(name="dedup_cost_exponent", value=slope, better="lower", n=len(CURVE), **facts)]
+        seconds, peak, met = map(float, done.stdout.split())
+        spent.append((rows, seconds, peak, met / rows))
+        print(f"{rows} {corpus}: {seconds:.2f} s, peak {peak:.0f} MiB, {met / rows:.1f} pairs met a row", flush=True)
+    slope = float(np.polyfit(np.log(CURVE), np.log([seconds for _, seconds, *_ in spent]), 1)[0])
+    points = ", ".join(f"{n:,} rows {s:.1f} s {p:.0f} MiB {m:.1f} pairs met a row" for n, s, p, m in spent)
+    facts: dict[str, Any] = {"unit": "exponent", "data": f"{told}: {points}", "seed": SEED, "threads": 1}
+    name = "dedup_cost_exponent" if corpus == "messages" else f"dedup_cost_exponent_{corpus}"
+    return [Record(name=name, value=slope, better="lower", n=len(CURVE), **facts)]
 
 
-def _timed(stream: Iterator[str]) -> tuple[float, float, int]:
-    """Seconds of fingerprints and comparisons, peak MiB of the process, rows kept; making the texts is not counted."""
+@dataclass(frozen=True)
+class _Spent:
+    """What a run cost; making the texts is not counted."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
+    met: int
+    """Pairs of texts that shared a band."""
+
+
+def _timed(stream: Iterator[str]) -> _Spent:
+    """The cost of fingerprints and comparisons."""
     import resource
 
     prints(["warm"])
-    index, spent = Index(0.9), 0.0
+    index, wall, cpu = Index(0.9), 0.0, 0.0
     while some := list(itertools.islice(stream, BATCH)):
-        start = time.perf_counter()
+        start = time.perf_counter(), time.process_time()
         index.compare(prints(some), np.zeros(len(some), dtype=np.int64))
-        spent += time.perf_counter() - start
-    return spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, len(index)
+        wall, cpu = wall + time.perf_counter() - start[0], cpu + time.process_time() - start[1]
+    return _Spent(wall, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, index.met)
 
 
 def measures(data: Path) -> list[Callable[[], Sequence[Record]]]:
@@ -323,7 +357,8 @@ def measures(data: Path) -> list[Callable[[], Sequence[Record]]]:
         lambda: f1("en", texts),
         lambda: throughput(texts),
         lambda: pipeline(texts),
-        lambda: curve(data),
+        lambda: curve(data, "messages", told=DATA),
+        lambda: curve(data, "strangers", told="words of banking77, bitext and cmedical drawn one by one, no twins"),
     ]
 
 
@@ -366,7 +401,7 @@ print(time.perf_counter() - start)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("error: which folder, and how many rows?\nhint: make bench-data DATA=FOLDER measures everything")
-    spent, peak, _ = _timed(messages(Texts.of(Path(sys.argv[1])), int(sys.argv[2])))
-    print(spent, peak)
+    if len(sys.argv) != 4 or sys.argv[3] not in _corpora:
+        sys.exit("error: which folder, how many rows, of which corpus?\nhint: make bench-data DATA=FOLDER measures all")
+    spent = _timed(_corpora[sys.argv[3]](Texts.of(Path(sys.argv[1])), int(sys.argv[2])))
+    print(spent.cpu_s, spent.peak_mib, spent.met)

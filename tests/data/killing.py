@@ -1,61 +1,35 @@
 """A program that makes a dataset and is killed: `python -m tests.data.killing FOLDER` prints one JSON line a trial.
 
-It forks a child for each attempt. Some children kill themselves with SIGKILL when their progress has been touched so
-many times; others are killed from outside after a random time.
+Some runs kill themselves with SIGKILL when their progress has been touched so many times, or find the disk full from
+then on; others are killed from outside after a random time.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import random
-import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from seekloop.artifact.context import RunContext
-from seekloop.data.spec import DataInputs, DataSpec
+from seekloop.data.spec import RULES, DataInputs, DataSpec
 from seekloop.data.stage import run
 from seekloop.system import provenance
-from seekloop.system.progress import Silent
+from seekloop.system.errors import ArtifactError
+from tests.killing import Fatal, fill_the_disk, forked, send
 
 ROWS = 1_300
-SPEC = DataSpec.parse({"sources": [{"path": "rows.jsonl"}], "filter": {"min_chars": 3}})
+LEARNING = {"min_chars": 3, "rules": [*RULES, "irrelevant_reply"]}
+SPEC = DataSpec.parse({"sources": [{"path": "rows.jsonl"}], "filter": LEARNING})
 TOUCHES = (4, 7, 9)
 """In the parts, after the last one, and before the commit."""
+FULL = (4, 7, 10, 11)
+"""While parts are written, the dataset, and when it is committed."""
 RANDOM_KILLS = 3
-
-
-class Fatal(Silent):
-    """Progress that kills this process at its `at`-th touch, and says how many there were."""
-
-    def __init__(self, at: int) -> None:
-        self.at, self.touched = at, 0
-        self.lines: list[str] = []
-
-    @contextmanager
-    def task(self, name: str, *, total: float | None = None, done: float = 0.0) -> Iterator[Fatal]:
-        """The bar is the object itself."""
-        yield self
-
-    def advance(self, amount: float = 1.0) -> None:
-        """One touch."""
-        self.touched += 1
-        if self.touched == self.at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def note(self, text: str) -> None:
-        """No touch."""
-
-    def say(self, text: str) -> None:
-        """One touch."""
-        self.lines.append(text)
-        self.advance()
 
 
 def write_rows(folder: Path) -> None:
@@ -71,31 +45,34 @@ def write_rows(folder: Path) -> None:
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
 
 
-def attempt(folder: Path, at: int) -> str:
-    """Make the dataset; its id, what was said, and how often progress was touched."""
-    progress = Fatal(at)
+def attempt(folder: Path, *, at: int = 0, then: Callable[[], None] = fill_the_disk) -> str:
+    """Make the dataset; its id or the error, what was said, and how often progress was touched."""
+    progress = Fatal(at, then)
     ctx = replace(RunContext.in_folder(folder, seed=3), progress=progress)
-    identity = run(SPEC, DataInputs(), ctx=ctx).id
+    try:
+        identity = run(SPEC, DataInputs(), ctx=ctx).id
+    except ArtifactError as error:
+        return json.dumps({"code": error.code, "sentence": str(error), "half": unfinished(folder)})
     ctx.store.verify(identity)
     ctx.ledger.close()
     return json.dumps({"id": identity, "said": progress.lines, "touched": progress.touched})
 
 
-def forked(work: Callable[[], str], *, kill_after_s: float | None = None) -> tuple[int, str]:
-    """Do `work` in a child; the signal that ended it (0: none) and what it gave."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(writing, work().encode())
-        os._exit(0)
-    os.close(writing)
-    if kill_after_s is not None:
-        select.select([], [], [], kill_after_s)
-        os.kill(child, signal.SIGKILL)
-    with os.fdopen(reading) as pipe:
-        text = pipe.read()
-    _, status = os.waitpid(child, 0)
-    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, text
+def unfinished(folder: Path) -> list[str]:
+    """Names of what a run wrote and did not finish, and of datasets."""
+    places = (".seekloop/work/**/.*", ".seekloop/store/tmp/*", ".seekloop/store/dataset/*")
+    return [path.name for place in places for path in folder.glob(place) if path.name != ".lock"]
+
+
+def trial(folder: Path, name: str, *, at: int, then: Callable[[], None], after: float | None = None) -> None:
+    """Let a run die in a project of its own, run it again, and print what was seen."""
+    write_rows(folder)
+    death, first = forked(lambda: attempt(folder, at=at, then=then), kill_after_s=after)
+    left = len(list(folder.glob(".seekloop/work/data-*/part-*")))
+    _, second = forked(lambda: attempt(folder))
+    over = [path.name for place in ("work", "store/tmp") for path in folder.glob(f".seekloop/{place}/*")]
+    seen = {"trial": name, "death": death, "first": json.loads(first or "{}"), "left": left, "over": over}
+    print(json.dumps(seen | json.loads(second)))
 
 
 def main(folder: Path) -> None:
@@ -103,22 +80,16 @@ def main(folder: Path) -> None:
     write_rows(folder / "none")
     provenance.code_version(), provenance.lock_digest()  # known to every child
     start = time.monotonic()
-    _, whole = forked(lambda: attempt(folder / "none", 0))
+    _, whole = forked(lambda: attempt(folder / "none"))
     wall = time.monotonic() - start
     print(json.dumps({"trial": "none", "death": 0, **json.loads(whole)}))
-    chance = random.Random(11)
-    trials: list[tuple[int, float | None]] = [(at, None) for at in TOUCHES]
-    trials += [(0, chance.uniform(0.2 * wall, wall)) for _ in range(RANDOM_KILLS)]
-    for number, (at, after) in enumerate(trials):
-        place = folder / str(number)
-        write_rows(place)
-        death, _ = forked(lambda place=place, at=at: attempt(place, at), kill_after_s=after)
-        left = len(list(place.glob(".seekloop/work/data-*/part-*")))
-        _, then = forked(lambda place=place: attempt(place, 0))
-        over = [path.name for path in place.glob(".seekloop/work/*")] + [
-            path.name for path in place.glob(".seekloop/store/tmp/*")
-        ]
-        print(json.dumps({"trial": at or after, "death": death, "left": left, "over": over, **json.loads(then)}))
+    chance, kill = random.Random(11), send(signal.SIGKILL)
+    for at in TOUCHES:
+        trial(folder / f"kill-{at}", "kill", at=at, then=kill)
+    for at in FULL:
+        trial(folder / f"full-{at}", "full", at=at, then=fill_the_disk)
+    for number in range(RANDOM_KILLS):
+        trial(folder / str(number), "kill", at=0, then=kill, after=chance.uniform(0.2 * wall, wall))
 
 
 if __name__ == "__main__":

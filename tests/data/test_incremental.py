@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from seekloop.artifact.rows import Message, Row, Source
 from seekloop.data.leak import Guard, Settled
 from seekloop.data.spec import FilterSpec
+from seekloop.system.errors import ArtifactError
+from seekloop.text.complete import CompleteIndex
 from seekloop.text.shingles import prints
-from seekloop.text.similarity import Index
+from tests.killing import fill_the_disk, forked
 
 LONG = "Hello, what is the most that I can withdraw at the counter without giving notice?"
 
@@ -34,7 +36,7 @@ def spec(name: str, **keys) -> dict:
 
 
 def test_an_index_that_was_kept_guards_as_the_rows_do(tmp_path):
-    known = Settled(Index(0.9))
+    known = Settled(CompleteIndex(0.9))
     known.add("test", [row(1, LONG), row(2, "我的卡丢了怎么办")])
     known.add("train", [row(3, "how do I change my address")])
     known.save(tmp_path / "index")
@@ -51,6 +53,22 @@ def test_an_index_that_was_kept_guards_as_the_rows_do(tmp_path):
         None,
     ]
     assert [standing.trained for standing in standings] == [False, False, True, False]
+
+
+def test_a_full_disk_leaves_nothing_of_an_index(tmp_path):
+    known = Settled(CompleteIndex(0.9))
+    known.add("test", [row(1, LONG)])
+
+    def save() -> str:
+        fill_the_disk()
+        try:
+            known.save(tmp_path / "index")
+        except ArtifactError as error:
+            return error.code
+        return "saved"
+
+    assert forked(save) == (0, "system.disk_full")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_large_dataset_leaves_its_index_and_the_next_round_does_not_read_its_rows(write, make, room, said):
@@ -110,7 +128,7 @@ def test_two_rounds_balance_and_nothing_tested_is_trained(write, make, first, se
         names = ("train", "validation", "test", "dropped")
         ids = [one.id for name in names for one in made.rows[name]]
         assert len(ids) == len(set(ids)) == made.dataset.rows == 8 + len(rows)
-    tested = Settled(Index(0.9))
+    tested = Settled(CompleteIndex(0.9))
     for made in (before, after):
         tested.add("test", made.rows["test"])
     trained = [one for made in (before, after) for one in made.rows["train"]]

@@ -13,9 +13,9 @@ from seekloop.artifact.rows import Row
 from seekloop.data.meaning import Meanings
 from seekloop.data.spec import DedupeSpec
 from seekloop.data.wording import asked, everything
+from seekloop.text.near import Index
 from seekloop.text.senses import senses
 from seekloop.text.shingles import Prints, prints
-from seekloop.text.similarity import Index
 
 __all__ = ["Deduper", "Twin", "compares_prompt"]
 

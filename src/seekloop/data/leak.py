@@ -21,9 +21,11 @@ from seekloop.data.spec import Split
 from seekloop.data.split import Sorter
 from seekloop.data.wording import asked
 from seekloop.system import digests
-from seekloop.system.files import sync_file, sync_folder
+from seekloop.system.errors import ArtifactError
+from seekloop.system.files import disk_full_is_a_sentence, sync_file, sync_folder
+from seekloop.text.complete import CompleteIndex
 from seekloop.text.shingles import Prints, prints
-from seekloop.text.similarity import Index, Pairs
+from seekloop.text.similarity import Pairs
 
 __all__ = ["Guard", "Settled", "Standing", "keep", "settled"]
 
@@ -32,7 +34,7 @@ _against: dict[Split | None, tuple[Split, ...]] = {"test": ("train",), "validati
 _at_once = 4096
 _worth_keeping = 5_000
 """Rows that take longer to read again than their index."""
-_form = 1
+_form = 2
 """Raised when fingerprints change, so that an index of another form is not read."""
 
 
@@ -44,7 +46,7 @@ class Settled:
         ids: of the rows, by their number in the index.
     """
 
-    def __init__(self, index: Index, ids: Sequence[str] = ()) -> None:
+    def __init__(self, index: CompleteIndex, ids: Sequence[str] = ()) -> None:
         self.index = index
         self.ids = list(ids)
 
@@ -57,16 +59,25 @@ class Settled:
             self.ids += [row.id for row in some]
 
     def save(self, folder: Path) -> None:
-        """Write everything into `folder`, whole or not at all."""
+        """Write everything into `folder`, whole or not at all.
+
+        Raises:
+            ArtifactError: the disk is full; nothing is left of it.
+        """
         temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}.tmp")
-        temporary.mkdir(parents=True)
-        self.index.save(temporary / "index.npz")
-        (temporary / "ids.json").write_text(json.dumps(self.ids), "utf-8")
-        for name in ("index.npz", "ids.json"):
-            sync_file(temporary / name)
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
-        sync_folder(folder.parent)
+        with disk_full_is_a_sentence(folder):
+            try:
+                temporary.mkdir(parents=True)
+                self.index.save(temporary / "index.npz")
+                (temporary / "ids.json").write_text(json.dumps(self.ids), "utf-8")
+                for name in ("index.npz", "ids.json"):
+                    sync_file(temporary / name)
+                shutil.rmtree(folder, ignore_errors=True)
+                temporary.rename(folder)
+            except BaseException:
+                shutil.rmtree(temporary, ignore_errors=True)
+                raise
+            sync_folder(folder.parent)
 
     @classmethod
     def load(cls, folder: Path) -> Settled:
@@ -75,7 +86,7 @@ class Settled:
         Raises:
             OSError, ValueError, KeyError: there is none, or it is damaged.
         """
-        return cls(Index.load(folder / "index.npz"), json.loads((folder / "ids.json").read_text("utf-8")))
+        return cls(CompleteIndex.load(folder / "index.npz"), json.loads((folder / "ids.json").read_text("utf-8")))
 
 
 def settled(dataset: Dataset, *, similarity: float, ctx: RunContext) -> Settled:
@@ -89,22 +100,27 @@ def settled(dataset: Dataset, *, similarity: float, ctx: RunContext) -> Settled:
             return Settled.load(folder)
         except (OSError, ValueError, KeyError) as error:
             ctx.progress.say(f"{folder}: the index is damaged and is made again ({error})")
-    result = Settled(Index(similarity))
+    result = Settled(CompleteIndex(similarity))
     for split in _splits:
         result.add(split, read_rows(ctx.store.path(dataset.id, f"{split}.jsonl")))
-    _keep(result, folder)
+    _keep(result, folder, ctx=ctx)
     return result
 
 
 def keep(sorter: Sorter, places: Mapping[str, Split], *, dataset: Dataset, ctx: RunContext) -> None:
     """Keep the index of a dataset that was just made, so that the next round need not read its rows again."""
     sorter.index.reclass(np.array([_splits.index(places[identity]) for identity in sorter.ids], dtype=np.int64))
-    _keep(Settled(sorter.index, sorter.ids), _folder(dataset, similarity=sorter.spec.similarity, ctx=ctx))
+    _keep(Settled(sorter.index, sorter.ids), _folder(dataset, similarity=sorter.spec.similarity, ctx=ctx), ctx=ctx)
 
 
-def _keep(known: Settled, folder: Path) -> None:
-    if len(known.ids) >= _worth_keeping:
+def _keep(known: Settled, folder: Path, *, ctx: RunContext) -> None:
+    """Keep an index where that saves time; where the disk is full, the next round reads the rows again."""
+    if len(known.ids) < _worth_keeping:
+        return
+    try:
         known.save(folder)
+    except ArtifactError as error:
+        ctx.progress.say(f"the index is not kept, the next round reads the rows again: {error.sentence()}")
 
 
 def _folder(dataset: Dataset, *, similarity: float, ctx: RunContext) -> Path:
@@ -126,7 +142,7 @@ class Guard:
 
     def __init__(self, similarity: float) -> None:
         self.similarity = similarity
-        self._settled = [Settled(Index(similarity))]
+        self._settled = [Settled(CompleteIndex(similarity))]
 
     def settle(self, split: Split, rows: Iterable[Row]) -> None:
         """Remember rows that belong to `split`."""

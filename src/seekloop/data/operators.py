@@ -1,7 +1,8 @@
 """What is done to every row alone, as operators over batches: pure functions, so that any executor can run them.
 
 `sift` runs them one after the other. They see a batch and the terms of the run, nothing else, and give as many rows as
-they take, in order: the same rows come out however they are cut into batches, on one process or on many.
+they take, in order: the same rows come out however they are cut into batches, on one process or on many. Operators,
+batches and terms can be pickled, so that they can be sent there.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Self
 
+from seekloop.artifact.context import RunContext
 from seekloop.artifact.rows import Row
 from seekloop.data.clean import clean
+from seekloop.data.declared import declared_labels
 from seekloop.data.labels.labelling import Labelling, relabel
 from seekloop.data.noise import unusable
+from seekloop.data.redaction import redactor_of
 from seekloop.data.sieve import Sieve
 from seekloop.data.spec import DataSpec
 from seekloop.text.labelled import AnswerForm
 from seekloop.text.pii import Redactor
 
-__all__ = ["OPERATORS", "Batch", "Operator", "Terms", "sift"]
+__all__ = ["CLEANING", "JUDGING", "OPERATORS", "Batch", "Operator", "Terms", "sift"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +43,17 @@ class Terms:
     labelling: Labelling | None = None
     """What turns labels into classes, where the spec says more of them than their names."""
 
+    @classmethod
+    def of(cls, spec: DataSpec, *, answer: AnswerForm, labelling: Labelling | None, ctx: RunContext) -> Self:
+        """The terms of a run whose sieve has learnt nothing yet.
+
+        Raises:
+            MissingPackage: a name finder, or `cryptography` where something is to be encrypted, is not installed.
+        """
+        labels, redactor = declared_labels(spec.labels, ctx.root), redactor_of(spec.clean.pii, ctx=ctx)
+        sieve = Sieve(spec=spec.filter)
+        return cls(spec=spec, labels=labels, answer=answer, sieve=sieve, redactor=redactor, labelling=labelling)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -53,10 +69,10 @@ class Batch:
 Operator = Callable[[Batch, Terms], Batch]
 
 
-def sift(batch: Batch, terms: Terms) -> Batch:
-    """The batch after all operators: every row of it, cleaned, with a reason where it is left out."""
-    for operator in OPERATORS.values():
-        batch = operator(batch, terms)
+def sift(batch: Batch, terms: Terms, *, names: Sequence[str] | None = None) -> Batch:
+    """The batch after all operators (or those named): every row of it, cleaned, with a reason where it is left out."""
+    for name, operator in OPERATORS.items():
+        batch = operator(batch, terms) if names is None or name in names else batch
     return batch
 
 
@@ -109,3 +125,5 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
     {"relabel": _relabel, "clean": _clean, "label": _named, "noise": _noise}
 )
 """In the order in which they run."""
+CLEANING, JUDGING = ("relabel", "clean", "label"), ("noise",)
+"""What is done before the sieve learns from the corpus, and what it does then."""

@@ -1,4 +1,4 @@
-"""Work that survives a kill: a corpus is sifted part by part, and a finished part is a file, whole or absent."""
+"""Work that survives a kill: a corpus is done part by part, and a finished part is a file, whole or absent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import contextlib
 import itertools
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from seekloop.artifact.rows import Row, to_line
@@ -14,7 +15,7 @@ from seekloop.data.operators import Batch
 from seekloop.system.errors import DataError
 from seekloop.system.files import exclusive, write_whole
 
-__all__ = ["Parts", "rows_a_part"]
+__all__ = ["Parts", "Step", "rows_a_part"]
 
 
 def rows_a_part(rows: int) -> int:
@@ -23,22 +24,20 @@ def rows_a_part(rows: int) -> int:
 
 
 class Parts:
-    """The sifted parts of one run, in a folder whose name says everything that decides what they hold.
+    """The finished parts of one run, in a folder whose name says everything that decides what they hold.
 
     Args:
         folder: where they are kept until the dataset is committed.
         corpus: `rows.jsonl` of the corpus.
-        sift: what is done to the rows of a part.
         size: rows a part (`rows_a_part`).
     """
 
-    def __init__(self, folder: Path, corpus: Path, *, sift: Callable[[Batch], Batch], size: int) -> None:
+    def __init__(self, folder: Path, corpus: Path, *, size: int) -> None:
         self.folder = folder
         self.corpus = corpus
+        self.size = size
         self.found = 0
-        """Parts that an earlier run had finished."""
-        self._sift = sift
-        self._size = size
+        """Parts that an earlier run had finished, of the last step that it had begun."""
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -49,25 +48,48 @@ class Parts:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with exclusive(self.folder, busy=DataError("data.already_running", folder=self.folder)):
-            self.found = len(list(self.folder.glob("part-*.jsonl")))
+            names = [path.stem.rpartition("-")[0] for path in self.folder.glob("*-*.jsonl")]
+            self.found = min(Counter(names).values(), default=0)
             yield
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Every part in order: read where it is finished, made and kept where it is not."""
-        with self.corpus.open("rb") as file:
-            for number in itertools.count():
-                lines = list(itertools.islice(file, self._size))
-                if not lines:
-                    return
-                path = self.folder / f"part-{number:06d}.jsonl"
-                yield _read(path) if path.exists() else self._made(path, lines)
 
     def remove(self) -> None:
         """Remove everything: the dataset is committed."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _made(self, path: Path, lines: list[bytes]) -> Batch:
-        batch = self._sift(Batch([Row.model_validate_json(line) for line in lines], {}, {}))
+
+class Step:
+    """What is made of the corpus, or of an earlier step, part by part.
+
+    Args:
+        parts: where they are kept.
+        name: of the step.
+        work: what is done to a part.
+        of: the step before; None: the corpus.
+    """
+
+    def __init__(self, parts: Parts, name: str, work: Callable[[Batch], Batch], *, of: Step | None = None) -> None:
+        self._parts = parts
+        self._name = name
+        self._work = work
+        self._of = of
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Every part in order: read where it is finished, made and kept where it is not."""
+        for number, lines in enumerate(self._lines()):
+            yield self._part(number, lines)
+
+    def _lines(self) -> Iterator[list[bytes]]:
+        """The corpus, cut into parts."""
+        with self._parts.corpus.open("rb") as file:
+            while lines := list(itertools.islice(file, self._parts.size)):
+                yield lines
+
+    def _part(self, number: int, lines: list[bytes]) -> Batch:
+        path = self._parts.folder / f"{self._name}-{number:06d}.jsonl"
+        if path.exists():
+            return _read(path)
+        given = self._of._part(number, lines) if self._of is not None else Batch(_rows(lines), {}, {})
+        batch = self._work(given)
         head = json.dumps({"masked": dict(batch.masked), "normalised": dict(batch.normalised)}) + "\n"
         write_whole(path, (head + "".join(map(to_line, batch.rows))).encode())
         return batch
@@ -76,4 +98,8 @@ class Parts:
 def _read(path: Path) -> Batch:
     with path.open("rb") as file:
         head = json.loads(next(file))
-        return Batch([Row.model_validate_json(line) for line in file], **head)
+        return Batch(_rows(file), **head)
+
+
+def _rows(lines: Iterable[bytes]) -> list[Row]:
+    return [Row.model_validate_json(line) for line in lines]

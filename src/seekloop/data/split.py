@@ -7,12 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from seekloop.artifact.rows import Row
 from seekloop.data.spec import Split, SplitSpec
+from seekloop.text.complete import CompleteIndex
 from seekloop.text.shingles import Prints
-from seekloop.text.similarity import Index
 
 __all__ = ["Sorter"]
 
@@ -48,7 +46,7 @@ class Sorter:
     def __init__(self, spec: SplitSpec, *, seed: int) -> None:
         self.spec = spec
         self.seed = seed
-        self.index = Index(spec.similarity)
+        self.index = CompleteIndex(spec.similarity)
         self.ids: list[str] = []
         """Ids of the rows in the index, by number."""
         self._parent: dict[str, str] = {}
@@ -87,8 +85,7 @@ class Sorter:
 
     def _alike(self, rows: Sequence[Row], prompts: Prints) -> Iterator[tuple[str, str]]:
         """Pairs of rows whose prompts are alike; of rows with the same one, the first stands for all."""
-        each = np.arange(len(self._rows), len(self._rows) + len(rows))  # a class of its own: no near row stands for it
-        found = self.index.compare(prompts, each)
+        found = self.index.join(prompts)
         numbers, twins = found.numbers.tolist(), found.twins.tolist()
         self.ids += [row.id for row, number in zip(rows, numbers, strict=True) if number >= 0]
         yield from ((row.id, self.ids[twin]) for row, twin in zip(rows, twins, strict=True) if twin >= 0)

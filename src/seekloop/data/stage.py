@@ -12,6 +12,7 @@ import heapq
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from seekloop.artifact.rows import Row, read_rows, to_line
 from seekloop.data.balancing import balanced
 from seekloop.data.clean import clean, write_normalised
 from seekloop.data.compose import choose_answer, compose
-from seekloop.data.declared import declared_labels, declared_levels
+from seekloop.data.declared import declared_levels
 from seekloop.data.dedupe import Deduper, Twin
 from seekloop.data.findings import REPORT, Findings
 from seekloop.data.folds import fold
@@ -29,12 +30,11 @@ from seekloop.data.labels.labelling import labels_of
 from seekloop.data.leak import Guard, keep, settled
 from seekloop.data.meaning import Meanings
 from seekloop.data.mix import LEFT_OUT, mixed
-from seekloop.data.operators import Terms, sift
-from seekloop.data.parts import Parts, rows_a_part
+from seekloop.data.operators import CLEANING, JUDGING, Terms, sift
+from seekloop.data.parts import Parts, Step, rows_a_part
 from seekloop.data.read import read_corpus
-from seekloop.data.redaction import redactor_of
 from seekloop.data.replay import replayed
-from seekloop.data.sieve import Sieve
+from seekloop.data.sieve import learns, learnt
 from seekloop.data.spec import DataInputs, DataSpec, Split
 from seekloop.data.split import Sorter
 from seekloop.data.survey import Survey
@@ -75,17 +75,10 @@ def run(spec: DataSpec, inputs: DataInputs, *, ctx: RunContext) -> Dataset:
     if survey.rows and not simplifies():
         ctx.progress.say("traditional and simplified Chinese are not compared: pip install 'seekloop[data]'")
     with ctx.job("data", spec) as job:
-        terms = Terms(
-            spec=spec,
-            labels=declared_labels(spec.labels, ctx.root),
-            answer=answer,
-            sieve=Sieve(spec.filter, job=job),
-            redactor=redactor_of(spec.clean.pii, ctx=ctx),
-            labelling=survey.labelling,
-        )
+        terms = Terms.of(spec, answer=answer, labelling=survey.labelling, ctx=ctx)
         size = rows_a_part(survey.rows)
         folder = ctx.work / f"data-{_key(spec, inputs, corpus=corpus, ctx=ctx)}"
-        parts = Parts(folder, survey.path, sift=lambda batch: sift(batch, terms), size=size)
+        parts = Parts(folder, survey.path, size=size)
         with parts.locked():
             if parts.found:
                 ctx.progress.say(f"goes on where it stopped: {parts.found} parts of {size} rows are done")
@@ -125,6 +118,7 @@ class _Making:
         self.terms = terms
         self.survey = survey
         self.parts = parts
+        self.sifted = Step(parts, "part", lambda batch: sift(batch, terms))
         self.parent = parent
         seed = seeds.derive(job.ctx.seed, "data", "split")
         self.guard = Guard(spec.dedupe.similarity)
@@ -139,6 +133,7 @@ class _Making:
         self.prompts: set[bytes] = set()
         self.counts: Counter[str] = Counter()
         self.label_notes: Counter[str] = Counter()
+        self.cost: dict[str, float] = {}
         self.names = set(parent.labels) if parent is not None else set()
 
     def dataset(self, corpus: Corpus) -> Dataset:
@@ -147,7 +142,7 @@ class _Making:
         self._learn()
         self._settle()
         with self.job.ctx.progress.task("clean and deduplicate", total=survey.rows) as task:
-            for batch in self.parts:
+            for batch in self.sifted:
                 self.masked.update(batch.masked)
                 self.changed.update(batch.normalised)
                 self._compare([row for row in batch.rows if row.dropped is None])
@@ -182,21 +177,25 @@ class _Making:
         self.job.ctx.progress.say(_ledger(dataset))
         if self.changed:
             self.job.ctx.progress.say(f"normalised: {', '.join(f'{k} {n}' for k, n in sorted(self.changed.items()))}")
-        dataset = self.job.commit(dataset)
+        dataset = self.job.commit(dataset, cost=self.cost)
         keep(self.sorter, places, dataset=dataset, ctx=self.job.ctx)
         self.parts.remove()
         return dataset
 
     def _learn(self) -> None:
-        """Let the sieve learn what it needs to know of the corpus, and of the rounds before."""
-
-        def cleaned(row: Row) -> Row:
-            return clean(row, self.spec.clean, redactor=self.terms.redactor)[0]
-
-        def corpus() -> Iterator[Row]:
-            return (cleaned(row) for row in read_rows(self.survey.path) if row.dropped is None)
-
-        self.terms.sieve.learn(corpus, clean=cleaned, ancestors=self._ancestors())
+        """Let the sieve learn what it needs to know of the corpus, once that is cleaned, and of the rounds before."""
+        if not learns(self.spec.filter):
+            return
+        cleaned = Step(self.parts, "clean", lambda batch: sift(batch, self.terms, names=CLEANING))
+        sieve = learnt(
+            self.spec.filter,
+            lambda: (row for batch in cleaned for row in batch.rows if row.dropped is None),
+            clean=lambda row: clean(row, self.spec.clean, redactor=self.terms.redactor)[0],
+            ancestors=self._ancestors(),
+            job=self.job,
+        )
+        terms = replace(self.terms, sieve=sieve)
+        self.sifted = Step(self.parts, "part", lambda batch: sift(batch, terms, names=JUDGING), of=cleaned)
 
     def _settle(self) -> None:
         """Tell the guard what is held out or was trained: rows of all rounds before, and those that sources fix."""
@@ -204,7 +203,7 @@ class _Making:
         for ancestor in self._ancestors():
             self.guard.join(settled(ancestor, similarity=self.guard.similarity, ctx=ctx))
         held_out = self.survey.fixed - {"train"}
-        for batch in self.parts if held_out else ():
+        for batch in self.sifted if held_out else ():
             rows = [row for row in batch.rows if row.dropped is None]
             for split in sorted(held_out):
                 self.guard.settle(split, [row for row in rows if row.meta.get("split") == split])
@@ -263,7 +262,7 @@ class _Making:
 
     def _decided(self) -> Iterator[Row]:
         """Every row of the corpus in order, with its reason and twin where it is left out."""
-        for batch in self.parts:
+        for batch in self.sifted:
             for row in batch.rows:
                 self.findings.look(row)
                 twin = self.findings.twins.get(row.id)
@@ -301,7 +300,8 @@ class _Making:
         """Even out the labels of the train rows, now that no row changes its split; returns the rows made, by how."""
         if self.spec.balance is None:
             return {}
-        done = balanced(self.spec.balance, job=self.job, guard=self.guard)
+        done = balanced(self.spec.balance, job=self.job, guard=self.guard, form=self.terms.answer)
+        self.cost.update(done.cost)
         self.dropped.update({"over_cap": done.dropped} if done.dropped else {})
         counts["train"] += sum(done.added.values()) - done.dropped
         return done.added
