@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from seekloop.system.spec import Spec
 from seekloop.text import pii
-from seekloop.text.pii.names import NameFinder
+from seekloop.text.pii.names import FOLDER, NameFinder
 
 __all__ = ["PiiSpec"]
 
@@ -28,8 +28,8 @@ class PiiSpec(Spec):
     actions: dict[str, pii.Action] = Field(default_factory=dict)
     """Other actions, by kind; a kind named here is looked for."""
     names: tuple[NameFinder, ...] = ()
-    """Also names of people, places and organisations, found by `rules` (ours, Chinese and English), `jieba` (Chinese)
-    or `spacy` (English)."""
+    """Also names of people, places and organisations, found by `rules` (ours, Chinese and English), `jieba` (Chinese),
+    `spacy` (English) or `path:FOLDER`, any token-classification checkpoint."""
     allow: tuple[str, ...] = ()
     """Values that stay as they are, such as the house's own hotline."""
     subjects: Literal["found", "all"] = "found"
@@ -51,3 +51,6 @@ class PiiSpec(Spec):
         """What is done with each kind that is looked for."""
         kinds: Iterable[str] = (*self.mask, *(pii.NAMES if self.names else ()))
         return {**dict.fromkeys(kinds, self.action), **self.actions}
+
+    def _reads(self) -> tuple[str, ...]:
+        return tuple(name.removeprefix(FOLDER) for name in self.names if name.startswith(FOLDER))

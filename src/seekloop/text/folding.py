@@ -14,11 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seekloop.system import lazy
-from seekloop.system.errors import MissingPackage
 from seekloop.text.normalize import key
+from seekloop.text.script import simple_forms
 
-__all__ = ["Folded", "fold", "is_wide", "simplified", "simplifies"]
+__all__ = ["Folded", "fold", "is_wide", "simplifies"]
 
 Codes = NDArray[np.uint32]
 _gap, _gone, _mark, _alone = (np.uint8(1 << place) for place in range(4))
@@ -71,21 +70,15 @@ def fold(texts: Sequence[str]) -> Folded:
     lengths = np.bincount(rows, minlength=len(texts)) + np.bincount(rows[spaced], minlength=len(texts))
     slow |= (lengths == 0) & (np.diff(starts) > 0)
     lengths[slow] = 0
-    ones = {row: _codes([simplified(key(texts[row]))])[0] for row in np.flatnonzero(slow).tolist()}
+    ones = {row: _codes([key(texts[row]).translate(simple_forms())])[0] for row in np.flatnonzero(slow).tolist()}
     for row, one in ones.items():
         lengths[row] = len(one)
     return _assembled(codes, rows, spaced=spaced, lengths=lengths, ones=ones)
 
 
-def simplified(text: str) -> str:
-    """`text` with each traditional character in its simplified form; as it is where OpenCC is not installed."""
-    return text.translate(_simple_forms()) if not text.isascii() else text
-
-
-@functools.cache
 def simplifies() -> bool:
     """Whether OpenCC is installed, so that traditional and simplified texts meet."""
-    return bool(_simple_forms())
+    return bool(simple_forms())
 
 
 def is_wide(codes: Codes) -> NDArray[np.bool_]:
@@ -167,7 +160,7 @@ def _table() -> tuple[Codes, NDArray[np.uint8]]:
     for low, high in _by_character:
         for code in range(low, high):
             folds[code], kinds[code] = _told(chr(code))
-    for code, simple in _simple_forms().items():
+    for code, simple in simple_forms().items():
         folds[code] = simple
     return folds, kinds
 
@@ -183,16 +176,3 @@ def _told(character: str) -> tuple[int, np.uint8]:
     if not same or len(letters) > 3:
         return ord(character), _alone
     return (ord(letters[1]), np.uint8(0)) if len(letters) == 3 else (ord(character), _gone)
-
-
-@functools.cache
-def _simple_forms() -> dict[int, int]:
-    """Traditional character -> simplified one."""
-    try:
-        opencc = lazy.need("opencc", extra="data")
-    except MissingPackage:
-        return {}
-    characters = [chr(code) for low, high in _as_they_are[:2] for code in range(low, high)]
-    forms = opencc.OpenCC("t2s").convert("\n".join(characters)).split("\n")
-    pairs = zip(characters, forms, strict=True)
-    return {ord(old): ord(new) for old, new in pairs if old != new and len(new) == 1 and ord(new) < _planes}

@@ -18,8 +18,11 @@ from seekloop.text.protect import Patterns
 __all__ = ["local", "parse_time", "resolve"]
 
 _english = re.compile(r"[A-Za-z]|\d[/.-]\d")
-_days, _clocks = ("%Y/%m/%d", "%Y年%m月%d日"), (" %H:%M:%S", " %H:%M", "")
-_formats = tuple(day + clock for day in _days for clock in _clocks)
+_written = re.compile(
+    r"\W*(\d{4})\D(\d{1,2})\D(\d{1,2})日?(?:(\D+)(\d{1,2})\D(\d{1,2})(?:\D(\d{1,2})(?:[.,]\d+)?)?)?[分秒]?"
+    r"\s*([AaPp]\.?[Mm])?\s*(Z|[+-]\d{2}:?\d{2})?\W*"
+)
+_after_noon = re.compile("下午|晚上|傍晚|[Pp]\\.?[Mm]")
 _epoch_from, _epoch_to = 10**8, 10**10
 
 
@@ -33,7 +36,7 @@ def resolve(text: str, reading: Reading, *, keep: Patterns = ()) -> tuple[str, C
 
 
 def parse_time(text: str) -> dt.datetime | None:
-    """A record's time: ISO 8601, 2024/3/5 10:00, 2024年3月5日, or seconds or milliseconds since 1970 (UTC).
+    """A record's time: ISO 8601, 2024/3/5 10:00, 2024年3月5日 下午3:05, or seconds or milliseconds since 1970 (UTC).
 
     Returns:
         The time, with its zone where one was written; None: it is none of these.
@@ -45,7 +48,7 @@ def parse_time(text: str) -> dt.datetime | None:
             return dt.datetime.fromtimestamp(seconds, dt.UTC) if _epoch_from <= seconds < _epoch_to else None
         return dt.datetime.fromisoformat(text)
     except ValueError:
-        return next((found for found in (_strptime(text, form) for form in _formats) if found is not None), None)
+        return _read(text)
 
 
 def local(time: dt.datetime, zone: str | None) -> dt.datetime:
@@ -55,8 +58,15 @@ def local(time: dt.datetime, zone: str | None) -> dt.datetime:
     return time.replace(tzinfo=None)
 
 
-def _strptime(text: str, form: str) -> dt.datetime | None:
+def _read(text: str) -> dt.datetime | None:
+    found = _written.fullmatch(text)
+    if found is None:
+        return None
+    year, month, day, between, hour, minute, second, half, zone = found.groups()
+    late = int(hour or 0) < 12 and _after_noon.search((between or "") + (half or "")) is not None
+    numbers = (int(year), int(month), int(day), int(hour or 0) + 12 * late, int(minute or 0), int(second or 0))
     try:
-        return dt.datetime.strptime(text, form)
+        time = dt.datetime(*numbers)
+        return time if zone is None else dt.datetime.fromisoformat(f"{time.isoformat()}{zone}")
     except ValueError:
         return None

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections import Counter
 
-from seekloop.text.moments import Reading, date_of, gap, month_end, nearest, weekday_of, write
+from seekloop.text.moments import Reading, coming, date_of, gap, month_end, nearest, weekday_of, write
 from seekloop.text.numerals_en import parse
 from seekloop.text.protect import Patterns, rewrite
 
@@ -30,7 +30,10 @@ _forms = (
     r"\d{1,2}(?P<mark>[/.-])\d{1,2}(?P=mark)(?:19|20)\d\d(?![\d])",
     "|".join(sorted(_named, key=len, reverse=True)),
     rf"(?:next|last|this|this\s+coming|this\s+past)\s+(?:{_weekday})",
-    rf"{_count}\s+days\s+ago",
+    rf"{_count}\s+days\s+(?:ago|from\s+now|from\s+today)",
+    rf"(?<=\bby )(?:{_weekday})(?!\s+(?:morning|afternoon|evening|night|noon|and|or))",
+    rf"(?<=\buntil )(?:{_weekday})(?!\s+(?:morning|afternoon|evening|night|and|or))",
+    rf"(?<=\bbefore )(?:{_weekday})(?!\s+(?:morning|afternoon|evening|night|and|or))",
     r"the\s+end\s+of\s+(?:this|next|last)\s+month",
 )
 _date = f"(?:{'|'.join(_forms)})"
@@ -48,6 +51,16 @@ _moment = re.compile(
     rf"|(?P<alone>{_half_day})){_end}",
     re.IGNORECASE,
 )
+_ahead = re.compile(
+    (
+        r"\b(?:needs?|must|should|will|can|could|please|have to|has to|wants?|like|send|deliver|ship|due|expect|finish|"
+        r"pay|reply|respond|let)\b"
+    ),
+    re.IGNORECASE,
+)
+_behind = re.compile(
+    r"\b(?:every|each|always|usually|\w+ed|sent|came|got|was|were|had|did|went|paid|said)\b", re.IGNORECASE
+)
 _open_range = re.compile(r"(?<![\d/.:-])\d{1,2}\s*(?:-|–|—|to|and|or)\s*$", re.IGNORECASE)
 _vague = re.compile(r",?\s+(?:at\s+)?\d{1,2}(?!\d|[/.,-]\d|\s*(?:days|%))\b|\s*(?:-|–|—|to)\s*\d", re.IGNORECASE)
 
@@ -61,6 +74,8 @@ def resolve(text: str, reading: Reading, *, keep: Patterns = ()) -> tuple[str, C
 
     def edit(match: re.Match[str]) -> str | None:
         if _open_range.search(match.string[max(0, match.start() - 16) : match.start()]):
+            return None
+        if (match["date"] or "").lower() in _weekdays and not _is_to_come(match.string[: match.start()]):
             return None
         said, clock = match["date"] or match["day"], match["time"] or match["clock"] or match["alone"]
         if clock is None and _vague.match(match.string, match.end()):
@@ -76,6 +91,12 @@ def resolve(text: str, reading: Reading, *, keep: Patterns = ()) -> tuple[str, C
     return rewrite(text, _moment, edit=edit, keep=keep)[0], +counts
 
 
+def _is_to_come(before: str) -> bool:
+    """Whether what is said about a weekday lies ahead, once: `please`, `must`; no past tense, no `every`."""
+    sentence = re.split(r"[.!?\n]", before)[-1]
+    return _ahead.search(sentence) is not None and _behind.search(sentence) is None
+
+
 def _day(text: str, reading: Reading) -> dt.date | None:
     at, low = reading.at, text.lower()
     if match := re.fullmatch(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})", text):
@@ -88,9 +109,10 @@ def _day(text: str, reading: Reading) -> dt.date | None:
         return None
     if low in _named:
         return at.date() + dt.timedelta(days=_named[low])
-    if low.endswith("ago"):
+    if low.endswith(("ago", "from now", "from today")):
         days = _int(low.split()[0])
-        return at.date() - dt.timedelta(days=days) if 1 <= days <= 31 else None
+        days *= -1 if low.endswith("ago") else 1
+        return at.date() + dt.timedelta(days=days) if 1 <= abs(days) <= 31 else None
     if low.endswith("month"):
         return month_end(at, months={"this": 0, "next": 1, "last": -1}[low.split()[-2]])
     return _weekday_day(low, at)
@@ -116,6 +138,8 @@ def _numeric(first: int, second: int, *, year: int, day_first: bool | None) -> d
 def _weekday_day(text: str, at: dt.datetime) -> dt.date | None:
     *which, name = text.split()
     weekday, today = _weekdays.index(name), at.weekday()
+    if not which:
+        return coming(at, weekday=weekday)
     if which == ["next"]:
         return weekday_of(at, weeks=1, weekday=weekday) if weekday <= today else None
     if which == ["last"]:

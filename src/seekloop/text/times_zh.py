@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections import Counter
 
-from seekloop.text.moments import Reading, date_of, day_of_month, gap, month_end, nearest, weekday_of, write
+from seekloop.text.moments import Reading, coming, date_of, day_of_month, gap, month_end, nearest, weekday_of, write
 from seekloop.text.numerals_zh import CHARACTERS, parse, parse_sequence
 from seekloop.text.protect import Patterns, rewrite
 
@@ -32,7 +32,12 @@ _named = (
 )
 _in_week = r"(?:上上|下下|上|下|这|本)个?(?:周|星期|礼拜)[一二三四五六日天]"
 _ago = rf"(?<![\u4e00-\u9fff\d]){_n}天(?:以|之)?前|(?<=[我你他她们在于从是自]){_n}天(?:以|之)?前"
-_date = rf"(?:{_full}|{_numeric}|{_day}|{_in_month}|{_in_week}|{_named}|{_ago})"
+_later = (
+    rf"(?:(?<![\u4e00-\u9fff\d])|(?<=[我你他她们在于从是自])){_n}天(?:以|之)?后"
+    r"(?=[去来到要会再能可我你他她给把开送发交还取联]|[^\u4e00-\u9fff]|$)"
+)
+_deadline = r"(?<![上下这本每个单双逢周])(?:周|星期|礼拜)[一二三四五六日天](?=(?:之|以)?前(?![后往台面天几两]))"
+_date = rf"(?:{_full}|{_numeric}|{_day}|{_in_month}|{_in_week}|{_named}|{_ago}|{_later}|{_deadline})"
 _period = "凌晨|清晨|早晨|早上|上午|中午|正午|下午|傍晚|晚上|夜里|夜间|深夜|晚间|早|晚"
 _hour = (
     rf"{_n}\s*(?:[点點]钟?|时(?!间|候|常|段|期|刻|效|而|不))(?:整|半|[一三]刻|{_n}分?)?"
@@ -43,6 +48,9 @@ _moment = re.compile(
     rf"(?<![\d{CHARACTERS}年月/.-])(?:(?P<date>{_date})(?:\s*的?\s*(?P<time>(?:{_period})?\s*(?:{_hour}){_more}))?|"
     rf"(?P<short>[昨今明])(?P<shorttime>[早晚]上?\s*(?:{_hour}){_more})|(?P<clock>(?:{_period})\s*(?:{_hour}){_more}))"
 )
+_is_deadline = re.compile(r"(?:周|星期|礼拜)[一二三四五六日天]")
+_ahead = re.compile("要|能|请|必须|务必|需|可以|会|希望|麻烦|尽量|尽快|截止|应|得")
+_behind = re.compile("[了过每已曾]")
 _range_before = re.compile(rf"{_n}\s*(?:[点點时]|[:：]\d\d)半?\s*(?:到|至|~|～|—|-)\s*$")
 _rest_is_time = re.compile(rf"\s*的?\s*(?:{_period})?\s*{_n}\s*(?:[点點]|[:：]\d)")
 
@@ -54,6 +62,10 @@ def resolve(text: str, reading: Reading, *, keep: Patterns = ()) -> tuple[str, C
     def edit(match: re.Match[str]) -> str | None:
         if _range_before.search(match.string[max(0, match.start() - 12) : match.start()]):
             return None
+        if _is_deadline.fullmatch(match["date"] or "") and not _is_to_come(
+            match.string, match.start(), end=match.end()
+        ):
+            return None
         day, time = _read(match, reading)
         if day is None and time is None:
             return None
@@ -63,6 +75,12 @@ def resolve(text: str, reading: Reading, *, keep: Patterns = ()) -> tuple[str, C
         return new
 
     return rewrite(text, _moment, edit=edit, keep=keep)[0], +counts
+
+
+def _is_to_come(text: str, start: int, *, end: int) -> bool:
+    """Whether what is said about a weekday lies ahead, once: 要, 请 and the like beside it, no 了, 过 or 每."""
+    before, after = text[max(0, start - 8) : start], text[end : end + 10]
+    return _ahead.search(before + after) is not None and _behind.search(before + after) is None
 
 
 def _read(match: re.Match[str], reading: Reading) -> tuple[dt.date | str | None, dt.time | None]:
@@ -104,9 +122,12 @@ def _day_of(text: str, reading: Reading) -> dt.date | str | None:
         return month_end(at, months=months) if match[2] is None else day_of_month(at, months=months, day=_int(match[2]))
     if match := re.fullmatch(r"(上上|下下|上|下|这|本)个?(?:周|星期|礼拜)(.)", text):
         return weekday_of(at, weeks=_weeks[match[1]], weekday="一二三四五六日".find(match[2].replace("天", "日")))
+    if match := re.fullmatch(r"(?:周|星期|礼拜)(.)", text):
+        return coming(at, weekday="一二三四五六日".find(match[1].replace("天", "日")))
     match = re.match(_n, text)
     days = _int(match[0]) if match is not None else -1
-    return at.date() - dt.timedelta(days=days) if 1 <= days <= 31 else None
+    sign = 1 if text.endswith("后") else -1
+    return at.date() + sign * dt.timedelta(days=days) if 1 <= days <= 31 else None
 
 
 def _calendar_day(match: re.Match[str], at: dt.datetime | None) -> dt.date | str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import json
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -19,10 +18,10 @@ from seekloop.data.read.stream import Record, Role
 from seekloop.data.read.turns import ROLES
 from seekloop.data.read.values import as_text
 from seekloop.system.errors import DataError
+from seekloop.text.times import parse_time
 
 __all__ = ["gather", "role_of"]
 
-_numbers = re.compile(r"(\d{4})\D(\d{1,2})\D(\d{1,2})(?:\D+(\d{1,2})\D(\d{1,2})(?:\D(\d{1,2}))?)?")
 _milliseconds_from = 1e11
 _hints: Mapping[Role, tuple[str, ...]] = {
     "assistant": ("客服", "坐席", "机器人", "agent", "support", "bot", "staff", "advisor", "operator", "service"),
@@ -103,17 +102,10 @@ def _seconds(value: object, where: str) -> float:
         number = float(text)
         return number / 1000 if number > _milliseconds_from else number
     except ValueError:
-        found = _numbers.search(text)
-    try:
-        exact = dt.datetime.fromisoformat(text)
-        return (exact if exact.tzinfo else exact.replace(tzinfo=dt.UTC)).timestamp()
-    except ValueError as error:
-        if found is None:
-            raise DataError("data.bad_time", value=text, where=where) from error
-    try:
-        return dt.datetime(*(int(part or 0) for part in found.groups()), tzinfo=dt.UTC).timestamp()  # type: ignore[misc, arg-type]
-    except ValueError as error:
-        raise DataError("data.bad_time", value=text, where=where) from error
+        time = parse_time(text)
+    if time is None:
+        raise DataError("data.bad_time", value=text, where=where)
+    return (time if time.tzinfo else time.replace(tzinfo=dt.UTC)).timestamp()
 
 
 def _conversation(session: str, messages: list[tuple[str, int, str, str]]) -> Record:

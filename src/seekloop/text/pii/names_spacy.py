@@ -8,6 +8,7 @@ from typing import Any
 
 from seekloop.system.lazy import need
 from seekloop.text.pii.kinds import Finding
+from seekloop.text.pii.names_en import is_word
 
 __all__ = ["SpacyNames", "open_spacy"]
 
@@ -23,7 +24,7 @@ class SpacyNames:
         self._model = model
 
     def find(self, texts: Sequence[str]) -> list[list[Finding]]:
-        """Findings of each text, in order; what touches a mask such as `[PHONE]` is none."""
+        """Findings of each text, in order; what touches a mask such as `[PHONE]` is none, and so are common words."""
         english = [text if _latin.search(text) and not _others.search(text) else "" for text in texts]
         return [self._names(document) for document in self._model.pipe(english)]
 
@@ -31,7 +32,7 @@ class SpacyNames:
         found = []
         for entity in document.ents:
             kind = _kinds.get(entity.label_)
-            if kind is not None and "[" not in entity.text and "]" not in entity.text:
+            if kind is not None and "[" not in entity.text and "]" not in entity.text and not is_word(entity.text):
                 found.append(Finding(kind, entity.start_char, entity.end_char, 0.6))
         return found
 
