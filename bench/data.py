@@ -16,7 +16,7 @@ from bench.harness import Record
 
 __all__ = ["TOPICS", "measures"]
 
-TOPICS = ("pii", "dedupe", "noise", "labels", "documents", "speech", "synth")
+TOPICS = ("pii", "names", "dedupe", "leaks", "noise", "labels", "documents", "speech", "synth", "read")
 
 
 def measures(data: Path, topics: Sequence[str]) -> Iterator[Callable[[], Sequence[Record]]]:

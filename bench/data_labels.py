@@ -22,11 +22,11 @@ from bench.foundation import scratch
 from bench.harness import Peer, Record, median_of, wilson
 from bench.peers import peer_python
 from seekloop.artifact.rows import Message, Row, Source
-from seekloop.data.augment.gate import LabelHead
 from seekloop.data.augment.resources import Kit
 from seekloop.data.augment.rows import variants
 from seekloop.data.augment.spec import AugmentSpec
 from seekloop.data.balance.smote import smote
+from seekloop.data.intents import Example, LabelHead
 from seekloop.data.labels.exchange import read_annotations, write_annotations
 from seekloop.data.labels.items import Guess, Item, Judgement
 from seekloop.data.labels.label_studio import config
@@ -169,7 +169,8 @@ def interpolation() -> Sequence[Record]:
 def augmentation(data: Path) -> Sequence[Record]:
     """Share of attempts that pass gate and label check on Banking77, rows a second, and how good the check is."""
     train, test = (_banking(data / "banking77" / name) for name in ("train.csv.gz", "test.csv"))
-    head = LabelHead.train(train, labels=sorted({label for _, label in train}))
+    examples = [Example(str(number), text, label) for number, (text, label) in enumerate(train)]
+    head = LabelHead.train(lambda: examples, labels=sorted({label for _, label in train}))
     right = sum(head.label_of(text) == label for text, label in test)
     kit = Kit.of(AugmentSpec())
     rows = [_row(number, text, label) for number, (text, label) in enumerate(train[:: len(train) // 500])]

@@ -24,9 +24,10 @@ from bench.peers import peer_python
 from seekloop.artifact.rows import Message, Row, Source
 from seekloop.data.judge.features import WIDTH, hashed
 from seekloop.data.judge.head import train
+from seekloop.data.judge.judging import Judged, learn
 from seekloop.data.noise import noise
 from seekloop.data.relevance import Relevance
-from seekloop.data.spec import FilterSpec
+from seekloop.data.spec import FilterSpec, PlantedClassifier
 from seekloop.metrics.calibration import calibration_error
 from seekloop.text.levels import Normaliser, NormaliseSpec
 from seekloop.text.normalize import key
@@ -41,6 +42,24 @@ GOLD = (REPOSITORY / "tests" / "text" / "normalise_gold.jsonl", REPOSITORY / "be
 NOW = dt.datetime(2026, 11, 22, 10)
 ROWS, PLANTED, THRESHOLD = 3_000, 600, 0.7
 PEERS = ("cn2an==0.5.24", "WeTextProcessing==1.2.0", "dateparser==1.5.0")
+
+CLEANLAB = ("cleanlab==2.9.0", "datasets==5.2.0", "scikit-learn==1.9.1")
+"""A peer that is run beside ours, never a part of it: it is AGPL."""
+HAND_WRITTEN = REPOSITORY / "bench" / "noise_heldout.jsonl"
+"""Noise written by hand before the classifier was, and never trained on."""
+OUTLIER_SCRIPT = """
+import contextlib, io, json, sys
+from cleanlab import Datalab
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+texts = json.load(sys.stdin)
+words = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True).fit_transform(texts)
+features = TruncatedSVD(100, random_state=0).fit_transform(words)
+with contextlib.redirect_stdout(io.StringIO()):
+    lab = Datalab(data={"text": texts})
+    lab.find_issues(features=features, issue_types={"outlier": {}})
+print(json.dumps(lab.get_issues("outlier")["is_outlier_issue"].tolist()))
+"""
 
 FLUFF = ("haha nice{}", "good morning everyone{}", "who won the game{}", "my dog ate it lol{}", "brb{}", "im bored{}")
 FLUFF_ZH = ("哈哈{}", "早上好啊{}", "吃了吗{}", "今天天气不错{}", "收到谢谢{}", "在吗{}", "打游戏吗{}", "晚安{}")
@@ -90,7 +109,8 @@ class Corpus:
 def measures(data: Path) -> list[Callable[[], Sequence[Record]]]:
     """What is measured, given the folder of the public sets."""
     corpora = (partial(_classifier, data, name) for name in ("banking77", "bitext", "cmedical_zh"))
-    return [*corpora, partial(_rules, data), partial(_replies, data), _numbers, _times]
+    unmarked = (partial(_unmarked, data, name) for name in ("banking77", "bitext", "cmedical_zh"))
+    return [*corpora, *unmarked, partial(_rules, data), partial(_replies, data), _numbers, _times]
 
 
 def _corpus(data: Path, name: str) -> Corpus:
@@ -166,6 +186,76 @@ def _classifier(data: Path, name: str) -> Sequence[Record]:
     ]
 
 
+def _unmarked(data: Path, name: str) -> Sequence[Record]:
+    """The planted classifier on rows that nobody marked, hand-written noise among them that no code here was fitted to.
+
+    The peer is cleanlab's outlier check (Datalab) on the same texts, with TF-IDF and 100 singular values as features.
+    """
+    corpus, chance = _corpus(data, name), random.Random(SEED)
+    good = list(dict.fromkeys(chance.sample(corpus.texts, ROWS)))
+    language = "zh" if corpus.chinese else "en"
+    lines = [json.loads(line) for line in HAND_WRITTEN.read_text("utf-8").splitlines()]
+    written = [line["text"] for line in lines if line["language"] == language]
+    repeated = list(dict.fromkeys(_planted(corpus, chance)[:100]))
+    dropped = _judged_unmarked([*good, *written])
+    theirs = _outliers([*good, *written])
+    again = _judged_unmarked([*good, *repeated])
+    found, lost = len(dropped & set(written)), len(dropped & set(good))
+    peer = {"name": "cleanlab", "version": CLEANLAB[0].partition("==")[2]}
+    theirs_found, theirs_lost = len(theirs & set(written)), len(theirs & set(good))
+    facts: dict[str, Any] = {
+        "unit": "share",
+        "seed": SEED,
+        "data": f"{name}, {len(good)} rows, {len(written)} written by hand among them, none marked",
+    }
+    figures = (
+        ("precision", found, found + lost, "higher", theirs_found / max(1, theirs_found + theirs_lost)),
+        ("recall", found, len(written), "higher", theirs_found / len(written)),
+        ("good_rows_dropped", lost, len(good), "lower", theirs_lost / len(good)),
+    )
+    records = [
+        Record(
+            name=f"noise_unmarked_{what}_{name}",
+            value=k / max(1, n),
+            better="lower" if better == "lower" else "higher",
+            n=n,
+            ci=harness.wilson(k, max(1, n)),
+            peer=Peer(value=value, **peer),
+            **facts,
+        )
+        for what, k, n, better, value in figures
+    ]
+    k, n = len(again & set(repeated)), len(repeated)
+    facts["data"] = f"{name}, {len(good)} rows, {n} of a few patterns that repeat among them, none marked"
+    return [
+        *records,
+        Record(
+            name=f"noise_unmarked_recall_repeated_{name}",
+            value=k / n,
+            better="higher",
+            n=n,
+            ci=harness.wilson(k, n),
+            **facts,
+        ),
+    ]
+
+
+def _judged_unmarked(texts: Sequence[str]) -> set[str]:
+    rows = [_row(text, "", number) for number, text in enumerate(texts)]
+    judge = learn(
+        PlantedClassifier(), (Judged(row, None, False) for row in rows), noise=(), clean=(), root=REPOSITORY, seed=SEED
+    )
+    return {text for text, row in zip(texts, rows, strict=True) if judge.is_noise(row) is not None}
+
+
+def _outliers(texts: Sequence[str]) -> set[str]:
+    command = [str(peer_python("cleanlab", CLEANLAB)), "-c", OUTLIER_SCRIPT]
+    done = subprocess.run(command, input=json.dumps(list(texts)), capture_output=True, text=True, check=True)
+    return {
+        text for text, is_outlier in zip(texts, json.loads(done.stdout.splitlines()[-1]), strict=True) if is_outlier
+    }
+
+
 def _row(question: str, answer: str, number: int) -> Row:
     replies = (Message(role="assistant", content=answer),) if answer else ()
     messages = (Message(role="user", content=question), *replies)
@@ -196,11 +286,12 @@ def _replies(data: Path) -> Sequence[Record]:
     moved = sorted(chance.sample(range(len(pairs)), len(pairs) // 20))
     answers = {here: pairs[there][1] for here, there in zip(moved, [*moved[1:], moved[0]], strict=True)}
     rows = [_row(question, answers.get(n, answer), n) for n, (question, answer) in enumerate(pairs)]
-    relevance = Relevance(association=FilterSpec().association)
+    relevance = Relevance(share=FilterSpec().irrelevant_share)
     for row in rows:
         relevance.count(row)
     for row in rows:
         relevance.relate(row)
+    relevance.settle()
     found = [n for n, row in enumerate(rows) if relevance.is_irrelevant(row)]
     right = len(set(found) & set(moved))
     figures = (

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import json
+import random
+import subprocess
 import tempfile
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from bench.harness import Record, median_of, wilson
+from bench.data_noise import CLEANLAB
+from bench.harness import Peer, Record, median_of, wilson
+from bench.peers import peer_python
 from seekloop.artifact.context import RunContext
 from seekloop.data.graph.model import Graph
 from seekloop.data.graph.obo import read_obo
 from seekloop.data.graph.source import ask
 from seekloop.data.graph.spec import GraphSpec
+from seekloop.data.intents import Example, LabelHead
 from seekloop.data.read import read_corpus
 from seekloop.data.sources import SourceSpec
 from seekloop.data.synthesise.queue import Queue
@@ -31,12 +39,28 @@ _data = "disease ontology slims and symptom ontology"
 _seed = 7
 _runs = 5
 _requests = 200
+_wrong = 0.1
+"""Share of rows that get another label."""
+_cleanlab = """
+import json, sys
+from cleanlab.filter import find_label_issues
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+told = json.load(sys.stdin)
+words = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, min_df=2)
+model = LogisticRegression(C=10, max_iter=200)
+model.fit(words.fit_transform([text for text, _ in told["train"]]), [label for _, label in told["train"]])
+place = {label: number for number, label in enumerate(model.classes_)}
+found = find_label_issues([place[one] for one in told["given"]], model.predict_proba(words.transform(told["texts"])))
+print(json.dumps(found.tolist()))
+"""
 
 
 def measures(data: Path) -> list[Callable[[], Sequence[Record]]]:
     """The measures of this file; `data` holds `disease_ontology/`."""
     folder = data / "disease_ontology"
-    return [lambda: _graph_speed(folder), lambda: _negatives(folder), _queue_overhead]
+    checks = (partial(_label_check, data, name) for name in ("banking77", "bitext"))
+    return [lambda: _graph_speed(folder), lambda: _negatives(folder), _queue_overhead, *checks]
 
 
 def _rows(path: Path, *, kinds: Sequence[str] | None = None) -> int | list[dict[str, object]]:
@@ -114,6 +138,69 @@ def _closed(graph: Graph) -> set[tuple[str, str, str]]:
         if more <= facts:
             return facts
         facts |= more
+
+
+def _label_check(data: Path, name: str) -> list[Record]:
+    """Rows with a wrong label planted among right ones, none of them learnt from: what the check refuses.
+
+    No check refuses nothing: its recall is 0, and all rows with a wrong label go into training. The peer is cleanlab's
+    filter, trained on the same rows (TF-IDF of characters, logistic regression) and asked of the others.
+    """
+    train, others = _labelled(data, name)
+    chance = random.Random(_seed)
+    labels = sorted({label for _, label in train})
+    is_wrong = [chance.random() < _wrong for _ in others]
+    given = [
+        chance.choice([other for other in labels if other != label]) if wrong else label
+        for (_, label), wrong in zip(others, is_wrong, strict=True)
+    ]
+    examples = [Example(f"row:{number}", text, label) for number, (text, label) in enumerate(train)]
+    head = LabelHead.train(lambda: examples, labels=labels)
+    refused = [
+        head.refuses(text, label, made_of=f"seed:{number}")
+        for number, ((text, _), label) in enumerate(zip(others, given, strict=True))
+    ]
+    told = {"train": train, "texts": [text for text, _ in others], "given": given}
+    command = [str(peer_python("cleanlab", CLEANLAB)), "-c", _cleanlab]
+    done = subprocess.run(command, input=json.dumps(told), capture_output=True, text=True, check=True)
+    theirs = json.loads(done.stdout.splitlines()[-1])
+    right, all_refused = sum(a and b for a, b in zip(refused, is_wrong, strict=True)), sum(refused)
+    also, all_theirs = sum(a and b for a, b in zip(theirs, is_wrong, strict=True)), sum(theirs)
+    n = sum(is_wrong)
+    shown = f"{name}: {len(others)} rows not learnt from, {n} of them with another label drawn; no check: recall 0"
+    good, lost = len(others) - n, all_refused - right
+    figures = (
+        ("recall", right, n, "higher", also / n),
+        ("precision", right, all_refused, "higher", also / max(1, all_theirs)),
+        ("good_rows_refused", lost, good, "lower", (all_theirs - also) / good),
+    )
+    return [
+        Record(
+            name=f"label_check_{what}_{name}",
+            value=k / max(1, of),
+            ci=wilson(k, max(1, of)),
+            unit="share",
+            better="lower" if better == "lower" else "higher",
+            n=of,
+            peer=Peer(name="cleanlab", version=CLEANLAB[0].partition("==")[2], value=value),
+            data=shown,
+            seed=_seed,
+        )
+        for what, k, of, better, value in figures
+    ]
+
+
+def _labelled(data: Path, name: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Rows to learn from and others; three of four are learnt from where the set is not split."""
+    if name == "banking77":
+        with gzip.open(data / "banking77/train.csv.gz", "rt", encoding="utf-8") as file:
+            train = [(row["text"], row["category"]) for row in csv.DictReader(file)]
+        with (data / "banking77/test.csv").open(encoding="utf-8") as file:
+            return train, [(row["text"], row["category"]) for row in csv.DictReader(file)]
+    with (data / "bitext_cs/Bitext_Sample_Customer_Service_Training_Dataset.csv").open(encoding="utf-8") as file:
+        rows = [(row["utterance"], row["intent"]) for row in csv.DictReader(file)]
+    random.Random(_seed).shuffle(rows)
+    return rows[len(rows) // 4 :], rows[: len(rows) // 4]
 
 
 def _queue_overhead() -> list[Record]:

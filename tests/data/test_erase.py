@@ -98,6 +98,20 @@ def test_no_file_of_the_new_dataset_names_a_row_of_theirs_and_what_was_made_of_t
     assert sum(new.added.values()) < sum(made.dataset.added.values())
 
 
+def test_a_copy_that_was_replayed_is_counted_as_replayed(write, make, room):
+    rows = [{"text": f"please block card {n} now", "label": "a", "customer": f"C{n % 3}"} for n in range(24)]
+    plain = {"dedupe": {"near": False}, "split": {"similarity": 1.0}}
+    ways = {"min_rows_per_label": 60, "ways": ["resample"], "copies_per_row": 5}
+    first = make({**plain, "sources": [{"path": write("a.jsonl", rows)}], "balance": ways})
+    fresh = write("b.jsonl", [{"text": f"where is parcel {n}", "label": "b", "customer": "C9"} for n in range(8)])
+    second = make({**plain, "sources": [{"path": fresh}], "replay": {"rows": 20}}, parent=first.dataset)
+    assert any("resampled_from" in row.meta and "replayed_from" in row.meta for row in second.rows["train"])
+    new = room.store.open(erase("C1", ctx=room).replaced[second.dataset.id], Dataset)
+    left = rows_of(room, new.id)["train"]
+    assert new.replay == sum("replayed_from" in row.meta for row in left)
+    assert new.rows + sum(new.added.values()) == sum(new.splits.values()) + sum(new.dropped.values())
+
+
 def test_erasing_is_recorded_without_saying_who(made, room):
     done = erase("13812345678", ctx=room)
     event = next(room.ledger.events(kind=EVENT))

@@ -87,3 +87,21 @@ def test_the_mix_is_reported_and_said(make, bilingual, room, said):
 def test_the_same_seed_mixes_the_same(make, bilingual):
     spec = {**bilingual, "mix": {"temperature": 4, "rows": 35}}
     assert make(spec).dataset.id == make(spec).dataset.id
+
+
+def test_a_source_is_its_name_and_a_file_only_where_it_has_none(make, write, room):
+    parts = {
+        "crm-1.jsonl": (range(20), {"name": "crm"}),
+        "crm-2.jsonl": (range(20, 40), {"name": "crm"}),
+        "web.jsonl": (range(40, 60), {}),
+    }
+    sources = []
+    for file, (numbers, keys) in parts.items():
+        rows = [{"text": " ".join(said_anew([n], 1)), "intent": "x"} for n in numbers]
+        sources.append({"path": write(file, rows), **keys})
+    spec = {"sources": sources, "compose": {"answer": "label"}, "dedupe": {"near": False}}
+    buckets = {}
+    for by in ("source", "file"):
+        made = make({**spec, "mix": {"by": by}})
+        buckets[by] = set(json.loads(room.store.path(made.dataset.id, "mix.json").read_text("utf-8"))["buckets"])
+    assert buckets == {"source": {"crm", "web.jsonl"}, "file": set(parts)}

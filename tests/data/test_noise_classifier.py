@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from seekloop.data.judge.features import WIDTH, hashed
-from seekloop.data.judge.head import FOLDS, fold_of, train
+from seekloop.data.judge.head import train
+from seekloop.data.unseen import FOLDS, fold_of
 from seekloop.system.errors import DataError
 from seekloop.text.normalize import key
 

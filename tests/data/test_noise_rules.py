@@ -30,6 +30,7 @@ def row(text: str, reply: str | None = None, *, name: str = "row:1") -> Row:
         ("Where is my new card?", "where is my new card", "echoed_reply"),
         ("Where is my card?", "It is on the way. " * 60, "repeated_reply"),
         ("Where is my card?", "...", "reply_too_short"),
+        ("Where is my card?", " ".join(f"word{n}" for n in range(2000)), "reply_too_long"),
         ("Cancel {{Order Number}}", "Done", "placeholder"),
         ("写一封信", "尊敬的[姓名]，您好", "placeholder"),
     ],
@@ -66,17 +67,41 @@ def corpus() -> list[Row]:
     return rows
 
 
-def test_a_reply_to_another_question_is_irrelevant_and_a_cure_without_common_words_is_not():
-    rows = corpus()
-    swapped = rows[7].model_copy(update={"messages": (rows[7].messages[0], rows[20].messages[1])})
-    relevance = Relevance(association=0.5)
-    for one in (*rows[:7], swapped, *rows[8:]):
+def settled(rows: list[Row]) -> Relevance:
+    relevance = Relevance(share=0.1)
+    for one in rows:
         relevance.count(one)
-    for one in (*rows[:7], swapped, *rows[8:]):
+    for one in rows:
         relevance.relate(one)
-    spec = FilterSpec(rules=("irrelevant_reply",))
-    assert noise(swapped, spec, relevance=relevance) == "irrelevant_reply"
-    assert [one.id for one in rows[:7] if noise(one, spec, relevance=relevance)] == []
+    relevance.settle()
+    return relevance
+
+
+def test_replies_to_other_questions_are_irrelevant():
+    """Most replies name the ill that they are about; one in twenty stands under another question."""
+    rows = [
+        row(one.messages[0].content, f"{ILLS[n % 40][0] if n % 10 else ''}{one.messages[1].content}", name=one.id)
+        for n, one in enumerate(corpus())
+    ]
+    chosen = range(3, 640, 16)
+    swapped = {
+        n: rows[n].model_copy(update={"messages": (rows[n].messages[0], rows[n + 7].messages[1])}) for n in chosen
+    }
+    rows = [swapped.get(n, one) for n, one in enumerate(rows)]
+    relevance, spec = settled(rows), FilterSpec(rules=("irrelevant_reply",))
+    found = {n for n, one in enumerate(rows) if noise(one, spec, relevance=relevance) == "irrelevant_reply"}
+    right = len(found & set(swapped))
+    assert right >= 6
+    assert len(found) - right <= len(found) // 5
+
+
+def test_a_corpus_that_does_not_tell_loses_no_reply():
+    same = [
+        row(f"怎么办呢请说说看{chr(0x8000 + n)}", f"多休息多喝水就好了{chr(0x7000 + n)}", name=f"row:{n}")
+        for n in range(600)
+    ]
+    relevance = settled(same)
+    assert [one.id for one in same if relevance.is_irrelevant(one)] == []
 
 
 def test_few_rows_do_not_tell_what_is_relevant(write, make, said):
@@ -84,3 +109,20 @@ def test_few_rows_do_not_tell_what_is_relevant(write, make, said):
     spec = {"sources": [{"path": write("a.jsonl", rows)}], "filter": {"rules": ["irrelevant_reply"]}}
     assert "irrelevant_reply" not in make({**spec, "dedupe": {"near": False}}).dataset.dropped
     assert any("too few to tell" in line for line in said.lines)
+
+
+@pytest.mark.parametrize(("text", "reply"), [("!!!", "see below"), ("", ""), ("where is it", "???")])
+def test_a_row_without_words_is_counted_and_judged(text, reply):
+    relevance = Relevance(share=0.1)
+    relevance.count(row(text, reply))
+    relevance.relate(row(text, reply))
+    relevance.settle()
+    assert not relevance.is_irrelevant(row(text, reply))
+
+
+def test_a_model_drops_rows_of_another_language_of_the_same_script():
+    kept, dropped = row("My parcel has not arrived yet", "ok"), row("Mein Paket ist noch nicht angekommen", "ok")
+    spec = FilterSpec(languages=("en", "zh"), language_by="model")
+    assert noise(kept, spec) is None
+    assert noise(dropped, spec) == "other_language"
+    assert noise(dropped, FilterSpec(languages=("en",))) is None

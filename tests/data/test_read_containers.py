@@ -141,3 +141,21 @@ def test_what_is_written_is_read_back(tmp_path_factory, values):
         (folder / name).write_text(text, "utf-8", newline="")
         file = inspect(folder / name, shown=name, encoding="utf-8")
         assert [record.value for record in records(file, container_of(file))] == values
+
+
+def test_records_are_found_two_objects_deep(write, read):
+    body = {"total": 2, "data": {"items": [{"text": "my card is gone", "intent": "lost"}] * 2}}
+    _, rows = read(write("a.json", json.dumps(body)))
+    assert [row.label for row in rows] == ["lost", "lost"]
+
+
+def test_columns_in_traditional_characters_are_known(write, read):
+    _, rows = read(write("a.csv", "訊息,標籤\n我的卡丟了,掛失\n", encoding="big5"))
+    assert (rows[0].messages[0].content, rows[0].label) == ("我的卡丟了", "掛失")
+
+
+def test_one_conversation_in_a_file_is_one_record(write, read):
+    turns = [{"role": "user", "content": "my card is gone"}, {"role": "assistant", "content": "I have frozen it"}]
+    for indent in (None, 2):
+        _, rows = read(write("a.json", json.dumps({"messages": turns}, indent=indent)))
+        assert [len(row.messages) for row in rows] == [2]

@@ -1,31 +1,34 @@
-"""`kill -9` at any moment: the next run goes on from the finished parts and ends with the same bytes."""
+"""`kill -9` at any moment, or a full disk: the next run goes on from the finished parts, with the same bytes."""
 
 from __future__ import annotations
 
-import json
 import signal
-import subprocess
-import sys
 
 import pytest
 
 from seekloop.data.parts import rows_a_part
-from tests.data.killing import RANDOM_KILLS, ROWS, TOUCHES
+from tests.data.killing import FULL, RANDOM_KILLS, ROWS, TOUCHES
+from tests.killing import seen
 
 
 @pytest.fixture(scope="module")
-def trials(tmp_path_factory, pytestconfig) -> list[dict]:
+def trials(tmp_path_factory) -> list[dict]:
     """What `killing.py` saw; the first one was not interrupted."""
-    command = [sys.executable, "-m", "tests.data.killing", str(tmp_path_factory.mktemp("killing"))]
-    done = subprocess.run(command, cwd=pytestconfig.rootpath, capture_output=True, text=True, check=True)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return seen("tests.data.killing", tmp_path_factory.mktemp("killing"))
 
 
 def test_a_killed_run_ends_with_the_same_dataset(trials):
     killed = [trial for trial in trials if trial["death"] == signal.SIGKILL]
-    assert len(trials) == 1 + len(TOUCHES) + RANDOM_KILLS
+    assert len(trials) == 1 + len(TOUCHES) + len(FULL) + RANDOM_KILLS
     assert len(killed) >= len(TOUCHES)
     assert {trial["id"] for trial in trials} == {trials[0]["id"]}
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(trials):
+    firsts = [trial["first"] for trial in trials if trial["trial"] == "full"]
+    assert [first["code"] for first in firsts] == ["system.disk_full"] * len(FULL)
+    assert all(first["sentence"].startswith("no space left while writing ") for first in firsts)
+    assert [first["half"] for first in firsts] == [[]] * len(FULL)
 
 
 def test_it_goes_on_from_the_parts_that_are_done(trials):

@@ -8,20 +8,21 @@ from pathlib import Path
 
 from seekloop.artifact.context import Job
 from seekloop.artifact.rows import Row, read_rows, to_line, write_rows
-from seekloop.data.augment.gate import LabelHead
 from seekloop.data.augment.resources import Kit
-from seekloop.data.augment.rows import asked_last
 from seekloop.data.augment.spec import AugmentSpec
 from seekloop.data.augment.translate import Translator, open_translator
 from seekloop.data.balance.fill import Balance, Filler, counted, dump, over_cap
 from seekloop.data.balance.plan import plan, table
 from seekloop.data.balance.smote import WARNING
 from seekloop.data.balance.spec import BalanceSpec
+from seekloop.data.intents import CONFIDENCE
 from seekloop.data.leak import Guard
 from seekloop.data.read.files import locate
 from seekloop.data.spec import Split
+from seekloop.data.teaching import REFUSED, Lessons, label_head
 from seekloop.data.wording import asked
 from seekloop.system import seeds
+from seekloop.text.labelled import AnswerForm
 from seekloop.text.shingles import prints
 
 __all__ = ["Balanced", "balanced"]
@@ -35,9 +36,11 @@ class Balanced:
     """Rows over the cap."""
     added: dict[str, int]
     """Rows made, by how."""
+    cost: dict[str, float]
+    """What a teacher was paid, for the receipt."""
 
 
-def balanced(spec: BalanceSpec, *, job: Job, guard: Guard) -> Balanced:
+def balanced(spec: BalanceSpec, *, job: Job, guard: Guard, form: AnswerForm) -> Balanced:
     """Even out `train.jsonl` of the job, after the splits are written; `balance.json` says what was planned and done.
 
     Nothing is made that is like a validation or test row of this dataset or of a round before.
@@ -46,9 +49,11 @@ def balanced(spec: BalanceSpec, *, job: Job, guard: Guard) -> Balanced:
         spec: how.
         job: the dataset in the making.
         guard: knows what earlier rounds and sources hold out; this dataset's own rows are told to it here.
+        form: what the rows' answers hold.
 
     Raises:
-        DataError: a list of words cannot be read, or a translator does not answer.
+        DataError: a list of words cannot be read, or a translator or teacher does not answer.
+        UsageError: the teacher's key is not in the environment.
     """
     ctx, train = job.ctx, job.path("train.jsonl")
     before = counted(read_rows(train))
@@ -62,16 +67,22 @@ def balanced(spec: BalanceSpec, *, job: Job, guard: Guard) -> Balanced:
     held: tuple[Split, ...] = ("validation", "test")
     for split in held:
         guard.settle(split, read_rows(job.path(f"{split}.jsonl")))
+    lessons = None
     if balance.missing(spec):
-        filler = _filler(spec, job=job, guard=guard)
+        lessons = _lessons(spec, job=job, guard=guard, form=form)
+        filler = _filler(spec, job=job, guard=guard, lessons=lessons)
         fresh = job.path("made.jsonl")
         write_rows(fresh, filler.fill(train, balance, counts=counts))
         with train.open("a", encoding="utf-8") as file, fresh.open(encoding="utf-8") as lines:
             file.writelines(lines)
         fresh.unlink()
-    job.path("balance.json").write_text(dump(balance.report(spec)), "utf-8")
+    if lessons is not None and lessons.report is not None:
+        write_rows(job.path(REFUSED), lessons.refused)
+    report = balance.report(spec, taught=None if lessons is None else lessons.report)
+    job.path("balance.json").write_text(dump(report), "utf-8")
     _say(balance, spec, job=job)
-    return Balanced(dropped=len(drop), added=dict(sorted(balance.added.items())))
+    cost = {} if lessons is None else lessons.cost
+    return Balanced(dropped=len(drop), added=dict(sorted(balance.added.items())), cost=cost)
 
 
 def _leave_out(drop: frozenset[str], job: Job) -> None:
@@ -90,17 +101,38 @@ def _leave_out(drop: frozenset[str], job: Job) -> None:
     kept.replace(train)
 
 
-def _filler(spec: BalanceSpec, *, job: Job, guard: Guard) -> Filler:
+def _filler(spec: BalanceSpec, *, job: Job, guard: Guard, lessons: Lessons | None) -> Filler:
     kit = _kit(spec.augment, job.ctx.root)
     augments = "augment" in spec.ways
+    checks = augments and spec.augment.label_check
     return Filler(
         spec=spec,
         kit=kit,
-        head=_head(job.path("train.jsonl")) if augments and spec.augment.label_check else None,
+        head=label_head(job.path("train.jsonl"), confidence=CONFIDENCE) if checks else None,
         translator=_translator(spec.augment) if augments else None,
-        held=lambda row: guard.check(prints([asked(row)]), [None])[0].twin is not None,
+        teacher=lessons,
+        held=lambda row: _held(row, guard) is not None,
         seed=seeds.derive(job.ctx.seed, "data", "augment"),
     )
+
+
+def _lessons(spec: BalanceSpec, *, job: Job, guard: Guard, form: AnswerForm) -> Lessons | None:
+    if spec.teacher is None:
+        return None
+    return Lessons(
+        spec.teacher,
+        per_label=spec.min_rows_per_label,
+        train=job.path("train.jsonl"),
+        form=form,
+        held=lambda row: _held(row, guard),
+        ctx=job.ctx,
+    )
+
+
+def _held(row: Row, guard: Guard) -> str | None:
+    """`leak_test` or `leak_validation` where the row is like one that is held out."""
+    twin = guard.check(prints([asked(row)]), [None])[0].twin
+    return None if twin is None else twin.reason
 
 
 def _kit(spec: AugmentSpec, root: Path) -> Kit:
@@ -113,18 +145,11 @@ def _translator(spec: AugmentSpec) -> Translator | None:
     return None if wanted is None else open_translator(wanted)
 
 
-def _head(train: Path) -> LabelHead:
-    """The label check, learnt from the train rows alone."""
-    labels = sorted({row.label for row in read_rows(train) if row.label is not None})
-    pairs = ((asked_last(row), row.label) for row in read_rows(train) if row.label is not None)
-    return LabelHead.train(pairs, labels=labels)
-
-
 def _say(balance: Balance, spec: BalanceSpec, *, job: Job) -> None:
     say = job.ctx.progress.say
     say(table(balance.lines))
     made = ", ".join(f"{way} {count}" for way, count in sorted(balance.added.items())) or "none"
     missing = balance.missing(spec)
     say(f"train rows made: {made}; {len(missing)} labels still lack {sum(missing.values())} rows")
-    if missing and "teacher" in spec.ways:
-        say("a teacher could write them: this is planned in balance.json and not done here")
+    if missing and "teacher" in spec.ways and spec.teacher is None:
+        say("a teacher could write them: name one as balance.teacher, with a budget")

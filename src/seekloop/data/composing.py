@@ -14,8 +14,9 @@ __all__ = ["MixSpec"]
 class MixSpec(Spec):
     """Shares of train rows by temperature: small buckets are repeated, large ones thinned. Only train is touched."""
 
-    by: Literal["language", "source", "label"] = "language"
-    """What is evened out: the script that the user writes in, the source's name, or the label."""
+    by: Literal["language", "source", "file", "label"] = "language"
+    """What is evened out: the script that the user writes in, the source by its `name` (by its file where it has none),
+    the file, or the label."""
     temperature: float = Field(default=1.0, ge=1, le=1_000)
     """1: shares as they are; the higher, the more even. 3.3 is the exponent 0.3 of XLM-R."""
     rows: int | None = Field(default=None, ge=1)

@@ -151,13 +151,15 @@ class _Rewriting:
 
 def _way(row: Row) -> str:
     """How a row that is kept came to be, the last step first: it is that step's count that holds it."""
+    if "replayed_from" in row.meta:
+        return "replayed"
     if "mixed_from" in row.meta:
         return "added:mix"
     if "resampled_from" in row.meta:
         return "added:resample"
     if "augmented_from" in row.meta:
         return f"added:augment:{row.meta['operator']}"
-    return "replayed" if "replayed_from" in row.meta else "kept"
+    return "added:teacher" if "taught_from" in row.meta else "kept"
 
 
 def _report_without(report: dict[str, Any], rows: Collection[str]) -> dict[str, Any]:

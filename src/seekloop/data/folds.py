@@ -21,7 +21,7 @@ from seekloop.system import seeds
 __all__ = ["EVERY", "REPORT", "Folds", "assign_folds", "fold"]
 
 REPORT = "folds.json"
-_made_from = ("mixed_from", "resampled_from", "augmented_from")
+_made_from = ("mixed_from", "resampled_from", "augmented_from", "taught_from")
 EVERY = -1
 """The fold of a row that is trained in every view: it was made of rows that no view knows."""
 

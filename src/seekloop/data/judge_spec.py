@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from seekloop.system.spec import Spec
 
-__all__ = ["BertClassifier", "Classifier", "EmbeddingClassifier", "NgramClassifier"]
+__all__ = ["BertClassifier", "Classifier", "EmbeddingClassifier", "NgramClassifier", "PlantedClassifier"]
 
 
 class _Learnt(Spec):
@@ -69,5 +69,22 @@ class BertClassifier(_Learnt):
         return (*super()._reads(), self.path)
 
 
-Classifier = Annotated[NgramClassifier | EmbeddingClassifier | BertClassifier, Field(discriminator="type")]
-"""The three kinds, told apart by `type`."""
+class PlantedClassifier(_Learnt):
+    """For data that nobody has marked: rows of the corpus spoilt on purpose, and lines that belong to no corpus, teach
+    what noise is. Judged is how unlike the rest of the corpus a row is."""
+
+    type: Literal["planted"] = "planted"
+    share: float | None = Field(default=0.05, gt=0, lt=1)
+    """Share of noise to expect among the rows; None: as among those that it learns from, a third."""
+
+    @model_validator(mode="after")
+    def _reads_prompts(self) -> Self:
+        if self.look != "prompt":
+            raise ValueError("the planted classifier judges what the user wrote: look: prompt")
+        return self
+
+
+Classifier = Annotated[
+    NgramClassifier | PlantedClassifier | EmbeddingClassifier | BertClassifier, Field(discriminator="type")
+]
+"""The kinds, told apart by `type`."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from seekloop.artifact.context import Job
 from seekloop.artifact.rows import Row, read_rows, row_id, to_line
 from seekloop.data.composing import MixSpec
+from seekloop.data.made import made_of
 from seekloop.data.wording import asked
 from seekloop.system import seeds
 from seekloop.text.segment import language_of
@@ -146,7 +147,7 @@ def _write(train: Path, job: Job, *, times: _Times, bucket: Callable[[Row], str]
 
 def _copies(row: Row, count: int) -> Iterator[Row]:
     for number in range(2, count + 2):
-        meta = {**row.meta, "mixed_from": row.id}
+        meta = made_of(row, mixed_from=row.id)
         yield row.model_copy(update={"id": row_id([row.id, "mix", number]), "meta": meta})
 
 
@@ -165,6 +166,7 @@ def _report(spec: MixSpec, counts: Mapping[str, int], *, quotas: Mapping[str, in
 
 _buckets: Mapping[str, Callable[[Row], str]] = {
     "language": lambda row: language_of(asked(row)),
-    "source": lambda row: row.source.file,
+    "source": lambda row: str(row.meta.get("source", row.source.file)),
+    "file": lambda row: row.source.file,
     "label": lambda row: row.label or "",
 }

@@ -14,8 +14,9 @@ from seekloop.data.spec import FilterSpec
 from seekloop.data.wording import asked, everything, is_answered
 from seekloop.text.garbled import is_garbled
 from seekloop.text.labelled import AnswerForm
+from seekloop.text.language import told_by
 from seekloop.text.normalize import key
-from seekloop.text.segment import language_of, tokens
+from seekloop.text.segment import tokens
 
 __all__ = ["noise", "unusable"]
 
@@ -129,6 +130,10 @@ def _is_echo(look: _Look) -> bool:
     return len(asked_key) >= _echo_from and asked_key == key(look.reply)
 
 
+def _language(look: _Look) -> str:
+    return told_by(look.spec.language_by, least=look.spec.language_least)(look.words)
+
+
 def _is_irrelevant(look: _Look) -> bool:
     return bool(look.reply) and look.relevance is not None and look.relevance.is_irrelevant(look.row)
 
@@ -143,7 +148,7 @@ _rules: Mapping[str, Callable[[_Look], bool]] = MappingProxyType(
         "keyboard_mash": lambda look: _is_mash(look.words),
         "boilerplate": lambda look: _only_boilerplate(look.text),
         "other_language": lambda look: (
-            bool(look.spec.languages) and language_of(look.words) not in (*look.spec.languages, "und")
+            bool(look.spec.languages) and _language(look) not in (*look.spec.languages, "und")
         ),
         "mojibake": lambda look: is_garbled(look.text) or is_garbled(look.reply),
         "repeated_reply": lambda look: bool(look.reply) and _is_looped(look.reply),
@@ -151,6 +156,7 @@ _rules: Mapping[str, Callable[[_Look], bool]] = MappingProxyType(
         "reply_too_short": lambda look: (
             bool(look.reply) and len(_word_character.findall(look.reply)) < look.spec.min_reply_chars
         ),
+        "reply_too_long": lambda look: len(look.reply) > look.spec.max_reply_chars,
         "placeholder": lambda look: bool(_placeholder.search(look.text) or _placeholder.search(look.reply)),
         "irrelevant_reply": _is_irrelevant,
     }

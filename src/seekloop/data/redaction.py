@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from pathlib import Path
 
 from seekloop.artifact.context import STATE, RunContext
 from seekloop.artifact.keys import make_key, read_key
@@ -25,11 +27,12 @@ def redactor_of(spec: PiiSpec, *, ctx: RunContext) -> Redactor:
     """What acts on personal data as `spec` says, under the project's key.
 
     Raises:
+        DataError: a folder in `names` holds no token classifier.
         MissingPackage: a name finder, or `cryptography` where something is to be encrypted, is not installed.
     """
     if "encrypt" in spec.by_kind.values():
         need("cryptography", extra="data")
-    return _redactor(spec, key=lambda: project_key(ctx))
+    return _redactor(spec, key=functools.partial(_key_in, ctx.root), root=ctx.root)
 
 
 def keyless(spec: PiiSpec) -> Redactor:
@@ -41,8 +44,9 @@ def _no_key() -> bytes:
     raise ValueError("replace, hash, encrypt and pseudonyms need a key")
 
 
-def _redactor(spec: PiiSpec, *, key: Callable[[], bytes]) -> Redactor:
-    return Redactor(spec.by_kind, allow=spec.allow, key=key, recognizers=open_recognizers(spec.names), least=spec.least)
+def _redactor(spec: PiiSpec, *, key: Callable[[], bytes], root: Path | None = None) -> Redactor:
+    recognizers = open_recognizers(spec.names, root=root)
+    return Redactor(spec.by_kind, allow=spec.allow, key=key, recognizers=recognizers, least=spec.least)
 
 
 def project_key(ctx: RunContext) -> bytes:
@@ -52,9 +56,14 @@ def project_key(ctx: RunContext) -> bytes:
         UsageError: the setting is not 32 bytes in hex.
         LedgerError: the file is not.
     """
+    return _key_in(ctx.root)
+
+
+def _key_in(root: Path) -> bytes:
+    """The same for a project's folder: another process needs that folder or the setting, and is never sent the key."""
     if settings.pii_key() is not None:
         return _key_of(settings.pii_key() or "")
-    path = ctx.root / STATE / KEY
+    path = root / STATE / KEY
     path.parent.mkdir(parents=True, exist_ok=True)
     make_key(path)
     return read_key(path)

@@ -97,6 +97,8 @@ class SourceSpec(Spec):
     """Id of a corpus that was made before, such as rows from a teacher: its rows come as they are, with their ids."""
     plugin: PluginSpec | None = None
     """A source that an installed package opens."""
+    name: str | None = Field(default=None, min_length=1)
+    """What to call it where rows are mixed by source; several sources may share a name."""
     format: Format | None = None
     """Layout of the records; None: told by their keys."""
     encoding: str | None = None

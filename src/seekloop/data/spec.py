@@ -10,12 +10,13 @@ from pydantic import Field, field_validator, model_validator
 from seekloop.artifact.kinds import Corpus, Dataset
 from seekloop.data.balance.spec import BalanceSpec
 from seekloop.data.composing import MixSpec
-from seekloop.data.judge_spec import BertClassifier, Classifier, EmbeddingClassifier, NgramClassifier
+from seekloop.data.judge_spec import BertClassifier, Classifier, EmbeddingClassifier, NgramClassifier, PlantedClassifier
 from seekloop.data.labels.spec import LabelsSpec
 from seekloop.data.pii import PiiSpec
 from seekloop.data.sources import ColumnsSpec, Format, SourceSpec, Split
 from seekloop.system.spec import Spec
 from seekloop.text.labelled import AnswerForm
+from seekloop.text.language import By
 from seekloop.text.levels import NormaliseSpec
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "NgramClassifier",
     "NormaliseSpec",
     "PiiSpec",
+    "PlantedClassifier",
     "ReadSpec",
     "ReplaySpec",
     "SourceSpec",
@@ -58,6 +60,7 @@ Rule = Literal[
     "repeated_reply",
     "echoed_reply",
     "reply_too_short",
+    "reply_too_long",
     "placeholder",
     "irrelevant_reply",
 ]
@@ -94,14 +97,19 @@ class FilterSpec(Spec):
     max_chars: int = Field(default=20_000, ge=1)
     """`too_long`: a row with more characters than this, all turns together."""
     languages: tuple[str, ...] = ()
-    """`other_language`: languages to keep, told by script (`en` is any text in Latin letters); empty: all."""
+    """`other_language`: languages to keep, such as `zh` and `en`; empty: all."""
+    language_by: By = "script"
+    """Told by `script` alone (`en` is any text in Latin letters), or by a `model` that tells German from English."""
+    language_least: float = Field(default=0.7, ge=0, le=1)
+    """A language that the model is less sure of than this is none: the row stays."""
     min_reply_chars: int = Field(default=1, ge=0)
     """`reply_too_short`: an answer with fewer letters and digits than this."""
-    association: float = Field(default=0.1, ge=0)
-    """`irrelevant_reply`: a reply that shares nothing with its question, and whose words go with the question's words
-    no better than this (mean mutual information in nats, learnt from the corpus). More drops more."""
+    max_reply_chars: int = Field(default=16_000, ge=1)
+    """`reply_too_long`: an answer with more characters than this."""
+    irrelevant_share: Share = 0.1
+    """`irrelevant_reply`: at most this share of the replies; as many fewer as the corpus is sure of."""
     classifier: Classifier | None = None
-    """A classifier that learns from marked rows; off unless asked for."""
+    """A classifier that learns from marked rows, or from noise that is planted; off unless asked for."""
 
     @field_validator("classifier", mode="before")
     @classmethod

@@ -90,7 +90,7 @@ def test_the_report_says_what_was_planned_made_and_is_still_missing(spec, make, 
     }  # fmt: skip
     kept = {label: sum(row.label == label for row in made.rows["train"]) for label in SUBJECTS[:3]}
     assert report["missing"] == {label: 500 - kept[label] for label in sorted(kept)}
-    assert report["teacher"] == "planned, not made here"
+    assert report["teacher"] == "planned, no teacher is named"
     assert any("a teacher could write them" in line for line in said.lines)
 
 

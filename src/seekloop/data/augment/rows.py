@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 from seekloop.artifact.rows import Message, Row, row_id
 from seekloop.data.augment import operators
-from seekloop.data.augment.gate import LabelHead, is_near
+from seekloop.data.augment.gate import is_near
 from seekloop.data.augment.resources import Kit
 from seekloop.data.augment.spec import OperatorName
+from seekloop.data.intents import LabelHead
+from seekloop.data.made import made_of
 from seekloop.system import seeds
 
 __all__ = ["Tried", "asked_last", "attempt", "augmented", "named", "replaced", "variants"]
@@ -70,7 +72,7 @@ def attempt(row: Row, kit: Kit, *, operator: OperatorName, seed: int, head: Labe
         said = asked_last(changed)
         if not is_near(text, said, operator=operator, window=kit.spec.window):
             reason = "too_far"
-        elif head is not None and row.label is not None and head.label_of(said) != row.label:
+        elif head is not None and row.label is not None and head.refuses(said, row.label, made_of=row.id):
             reason = "label_changed"
         else:
             return Tried(operator, named(changed, row, operator=operator, seed=chance), "made")
@@ -79,7 +81,7 @@ def attempt(row: Row, kit: Kit, *, operator: OperatorName, seed: int, head: Labe
 
 def named(changed: Row, row: Row, *, operator: str, seed: int) -> Row:
     """The changed row under an id of its own, with where it comes from."""
-    meta = {**row.meta, "augmented_from": row.id, "operator": operator, "seed": seed}
+    meta = made_of(row, augmented_from=row.id, operator=operator, seed=seed)
     return changed.model_copy(update={"id": row_id([row.id, operator, seed]), "meta": meta})
 
 

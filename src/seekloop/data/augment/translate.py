@@ -14,10 +14,11 @@ from typing import Any, Protocol
 import httpx2
 
 from seekloop.artifact.rows import Row
-from seekloop.data.augment.gate import LabelHead, is_near
+from seekloop.data.augment.gate import is_near
 from seekloop.data.augment.resources import Kit
 from seekloop.data.augment.rows import Tried, asked_last, named, replaced
 from seekloop.data.augment.spec import ApertiumSpec, ChatSpec, HttpSpec, TranslatorSpec
+from seekloop.data.intents import LabelHead
 from seekloop.system.errors import DataError
 
 __all__ = ["Translator", "back_translated", "open_translator", "round_trips"]
@@ -79,7 +80,7 @@ def _first(row: Row, kit: Kit, *, text: str, candidates: Sequence[str], head: La
             continue
         if not is_near(text, candidate, operator="back_translation", window=kit.spec.window):
             reason = "too_far"
-        elif head is not None and row.label is not None and head.label_of(candidate) != row.label:
+        elif head is not None and row.label is not None and head.refuses(candidate, row.label, made_of=row.id):
             reason = "label_changed"
         else:
             made = named(replaced(row, candidate), row, operator="back_translation", seed=number)

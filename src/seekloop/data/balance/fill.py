@@ -6,26 +6,42 @@ import hashlib
 import heapq
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from seekloop.artifact.rows import Row, read_rows, row_id
-from seekloop.data.augment.gate import LabelHead
 from seekloop.data.augment.resources import Kit
 from seekloop.data.augment.rows import Tried, variants
 from seekloop.data.augment.translate import Translator, back_translated
 from seekloop.data.balance.plan import LabelPlan, quotas
 from seekloop.data.balance.spec import BalanceSpec
+from seekloop.data.intents import LabelHead
 from seekloop.data.labels.labelling import labels_of
+from seekloop.data.made import made_of
 from seekloop.data.wording import asked
 
-__all__ = ["Balance", "Filler", "counted", "dump", "over_cap"]
+__all__ = ["Balance", "Filler", "Teacher", "counted", "dump", "over_cap"]
 
 _batch = 64
 Held = Callable[[Row], bool]
 """Whether a row is too like one that is held out."""
+
+
+class Teacher(Protocol):
+    """Who writes rows that no other way can make."""
+
+    report: dict[str, Any] | None
+    """What was asked and what came of it; None: nothing was asked."""
+
+    def know(self, row: Row) -> None:
+        """Learn of a row that was made in another way, so that its like is not written."""
+        ...
+
+    def rows(self, missing: Mapping[str, int]) -> Iterable[Row]:
+        """Rows for labels that lack some, and the others as far as that cannot be helped."""
+        ...
 
 
 def counted(rows: Iterable[Row]) -> Counter[str]:
@@ -73,8 +89,8 @@ class Balance:
         after = {line.label: line.have - line.over + self.made[line.label].total() for line in self.lines}
         return {label: spec.min_rows_per_label - n for label, n in after.items() if n < spec.min_rows_per_label}
 
-    def report(self, spec: BalanceSpec) -> dict[str, Any]:
-        """What `balance.json` of a dataset says."""
+    def report(self, spec: BalanceSpec, *, taught: dict[str, Any] | None) -> dict[str, Any]:
+        """What `balance.json` of a dataset says; `taught` is the teacher's part."""
         missing = self.missing(spec)
         yields: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for (operator, outcome), count in sorted(self.tried.items()):
@@ -86,7 +102,7 @@ class Balance:
             "operators": dict(yields),
             "added": dict(sorted(self.added.items())),
             "missing": {label: missing[label] for label in sorted(missing)},
-            "teacher": "planned, not made here" if "teacher" in spec.ways and missing else None,
+            "teacher": taught or ("planned, no teacher is named" if "teacher" in spec.ways and missing else None),
         }
 
 
@@ -118,6 +134,7 @@ class Filler:
         kit: what operators work with.
         head: checks that a variant keeps its label; None: nothing is checked.
         translator: for `back_translation`; None: it is not done.
+        teacher: for the way of that name; None: what it should write is planned and stays missing.
         held: whether a row is too like one that is held out.
         seed: of all draws.
     """
@@ -129,6 +146,7 @@ class Filler:
         kit: Kit,
         head: LabelHead | None,
         translator: Translator | None,
+        teacher: Teacher | None,
         held: Held,
         seed: int,
     ) -> None:
@@ -136,6 +154,7 @@ class Filler:
         self._kit = kit
         self._head = head
         self._translator = translator
+        self._teacher = teacher
         self._held = held
         self._seed = seed
 
@@ -147,7 +166,7 @@ class Filler:
             balance: the plan.
             counts: train rows by label, in that file.
         """
-        ways = {"augment": self._augmented, "resample": self._copied}
+        ways = {"augment": self._augmented, "resample": self._copied, "teacher": self._taught}
         for way in self._spec.ways:
             if way in ways and balance.missing(self._spec):
                 shares = _Shares(goal=balance.missing(self._spec), counts=counts, balance=balance)
@@ -155,6 +174,8 @@ class Filler:
                     balance.added[name] += 1
                     for label in labels_of(row):
                         balance.made[label][name] += 1
+                    if self._teacher is not None and name.startswith("augment"):
+                        self._teacher.know(row)
                     yield row
 
     def _augmented(self, path: Path, shares: _Shares) -> Iterator[tuple[Row, str]]:
@@ -205,8 +226,15 @@ class Filler:
             for number in range(self._spec.copies_per_row):
                 if not shares.owe(row, "resample"):
                     break
-                meta = {**row.meta, "resampled_from": row.id}
+                meta = made_of(row, resampled_from=row.id)
                 yield row.model_copy(update={"id": row_id([row.id, "resample", number]), "meta": meta}), "resample"
+
+    def _taught(self, path: Path, shares: _Shares) -> Iterator[tuple[Row, str]]:
+        """What the teacher writes, as long as a label of the row lacks any."""
+        for row in () if self._teacher is None else self._teacher.rows(shares.goal):
+            missing = shares.balance.missing(self._spec)
+            if any(label in missing for label in labels_of(row)):
+                yield row, "teacher"
 
 
 def _batches(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from seekloop.data.augment.spec import AugmentSpec
+from seekloop.data.balance.teacher_spec import BalanceTeacherSpec
 from seekloop.system.spec import Spec
 
 __all__ = ["BalanceSpec", "Way"]
@@ -24,9 +25,17 @@ class BalanceSpec(Spec):
     max_rows: int | None = Field(default=None, ge=1)
     """Train rows in all, drawn so that labels keep their shares; the others are dropped as `over_cap`."""
     ways: tuple[Way, ...] = ("augment", "resample", "teacher")
-    """Ways to fill a label up, in this order. `teacher` is planned and counted, not made here; `smote` makes vectors
-    for classifier heads and can make no text."""
+    """Ways to fill a label up, in this order. Without `teacher` below, that way is planned and counted, not made;
+    `smote` makes vectors for classifier heads and can make no text."""
     copies_per_row: int = Field(default=1, ge=0, le=50)
     """`resample`: copies of one row at most."""
     augment: AugmentSpec = AugmentSpec()
     """`augment`: how variants are made."""
+    teacher: BalanceTeacherSpec | None = None
+    """`teacher`: who writes what is missing, and within which budget; nothing is sent anywhere without it."""
+
+    @model_validator(mode="after")
+    def _teacher_is_a_way(self) -> Self:
+        if self.teacher is not None and "teacher" not in self.ways:
+            raise ValueError("a teacher is given, but is not among the ways")
+        return self

@@ -9,12 +9,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from seekloop.data.judge.features import WIDTH, Vector, hashed
-from seekloop.data.judge_spec import BertClassifier, Classifier, EmbeddingClassifier
+from seekloop.data.judge.features import SHAPES, WIDTH, Vector, hashed, shape_of
+from seekloop.data.judge.novelty import FEATURES, Novelty
+from seekloop.data.judge_spec import BertClassifier, Classifier, EmbeddingClassifier, PlantedClassifier
 from seekloop.system import digests, lazy
 from seekloop.system.errors import DataError
+from seekloop.text.normalize import key
 
-__all__ = ["Encoder", "Ngrams", "Pair", "Transformer", "open_encoder"]
+__all__ = ["Encoder", "Ngrams", "Novel", "Pair", "Transformer", "open_encoder"]
 
 Pair = tuple[str, str | None]
 """What the user said, and the answer where that is judged too."""
@@ -43,6 +45,29 @@ class Ngrams:
     def vectors(self, pairs: Sequence[Pair]) -> list[Vector]:
         """The features of each pair, in order."""
         return [hashed(question, answer) for question, answer in pairs]
+
+
+class Novel:
+    """How unlike its corpus a text is, and the shape of it: each figure and its square.
+
+    Args:
+        novelty: what is known of the corpus.
+    """
+
+    width = 2 * (FEATURES + SHAPES)
+    digest: str | None = None
+
+    def __init__(self, novelty: Novelty) -> None:
+        self.novelty = novelty
+
+    def vectors(self, pairs: Sequence[Pair]) -> list[Vector]:
+        """The features of each pair's question, in order; answers are not looked at."""
+        return [self.vector(question, name=key(question)) for question, _ in pairs]
+
+    def vector(self, text: str, *, name: str) -> Vector:
+        """The features of a text, by the rows of the corpus outside the fold of `name`."""
+        found = np.concatenate([self.novelty.features(text, key=name), shape_of(text)])
+        return Vector(np.arange(self.width, dtype=np.int32), np.concatenate([found, found**2]).astype(np.float32))
 
 
 class Transformer:
@@ -112,6 +137,8 @@ def open_encoder(spec: Classifier, *, root: Path) -> Encoder:
         DataError: the folder is no such checkpoint.
         MissingPackage: torch or transformers is not installed.
     """
+    if isinstance(spec, PlantedClassifier):
+        raise ValueError("what it compares with is learnt from a corpus, or read from the head of one")
     if isinstance(spec, EmbeddingClassifier | BertClassifier):
         return Transformer(spec, root / spec.path)
     return Ngrams()

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from seekloop.text.normalize import tidy
 
-__all__ = ["WIDTH", "Matrix", "Vector", "hashed"]
+__all__ = ["SHAPES", "WIDTH", "Matrix", "Vector", "hashed", "shape_of"]
 
 _bits = 16
-_shapes = 6
-WIDTH = (1 << _bits) + 2 * _shapes
+SHAPES = 6
+"""Figures of a text's shape."""
+WIDTH = (1 << _bits) + 2 * SHAPES
 """Columns: n-grams are hashed to the first 2**16; the shapes of the question and the answer stand behind them."""
 _orders = 4
 _most = 4_000
@@ -75,16 +76,16 @@ def _part(text: str, which: int) -> tuple[NDArray[np.int64], Floats]:
         found.append(mixed >> np.uint64(64 - _bits))
     columns, counts = np.unique(np.concatenate(found).astype(np.int64), return_counts=True)
     values = np.log1p(counts)
-    shape = _shape(text)
-    at = (1 << _bits) + _shapes * which
+    shape = shape_of(text)
+    at = (1 << _bits) + SHAPES * which
     return (
-        np.concatenate([columns, np.arange(at, at + _shapes)]),
+        np.concatenate([columns, np.arange(at, at + SHAPES)]),
         np.concatenate([values / np.linalg.norm(values), shape]),
     )
 
 
-def _shape(text: str) -> Floats:
-    """Length, and shares of distinct characters, letters, digits, marks and blanks; each about 0 to 1."""
+def shape_of(text: str) -> Floats:
+    """Shape (SHAPES,): length, and shares of distinct characters, letters, digits, marks and blanks; about 0 to 1."""
     n = max(len(text), 1)
     letters, digits = sum(map(str.isalpha, text)), sum(map(str.isdigit, text))
     blanks = sum(map(str.isspace, text))

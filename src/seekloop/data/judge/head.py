@@ -7,7 +7,6 @@ Platt's method on scores of rows that the weights did not see.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,21 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seekloop.data.judge.features import Matrix, Vector
+from seekloop.data.unseen import FOLDS, fold_of
 from seekloop.metrics.calibration import Scale, platt
 
-__all__ = ["FOLDS", "Head", "Trained", "fold_of", "train"]
+__all__ = ["Head", "Trained", "train"]
 
-FOLDS = 5
 _penalty = 0.05
 _memory, _steps, _tolerance = 8, 120, 1e-4
 
 Floats = NDArray[np.float64]
 _Objective = Callable[[Floats], tuple[float, Floats]]
-
-
-def fold_of(key: str) -> int:
-    """The fold, 0 to 4, of a text with this key (`text.normalize.key`)."""
-    return hashlib.blake2b(key.encode(), digest_size=2).digest()[0] % FOLDS
 
 
 @dataclass(frozen=True, kw_only=True)

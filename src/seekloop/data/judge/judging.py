@@ -10,18 +10,22 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from seekloop.artifact.rows import Row
-from seekloop.data.judge.encoders import Encoder, Pair, open_encoder
-from seekloop.data.judge.head import FOLDS, Head, Trained, train
-from seekloop.data.judge_spec import BertClassifier, Classifier
+from seekloop.data.judge.encoders import Encoder, Novel, Pair, open_encoder
+from seekloop.data.judge.head import Head, Trained, train
+from seekloop.data.judge.novelty import Novelty
+from seekloop.data.judge.planting import KINDS, plant
+from seekloop.data.judge_spec import BertClassifier, Classifier, PlantedClassifier
+from seekloop.data.unseen import FOLDS
 from seekloop.data.wording import asked
 from seekloop.metrics.calibration import Scale, calibration_error, reliability
 from seekloop.system import digests, seeds
@@ -35,7 +39,11 @@ HEAD = "noise_head.safetensors"
 REPORT = "noise.json"
 """File of a dataset with what is known about that head."""
 _least = 20
+_least_planted = 100
+_doubted = 0.3
 _batch = 16
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +67,7 @@ class Judge:
         found = self.head.probability(vector, key=_key(pair))
         if self.spec.share is None:
             return found
-        # Saerens, Latinne and Decaestecker (2002): the odds move with the odds of the two classes.
-        odds = found / max(1 - found, 1e-12) * _odds(self.spec.share) / _odds(self.learnt_share)
-        return odds / (1 + odds)
+        return float(_shifted(np.array([found]), self.spec.share, learnt=self.learnt_share)[0])
 
     def is_noise(self, row: Row) -> float | None:
         """The probability, where it reaches the threshold; None: the row stays."""
@@ -76,6 +82,8 @@ class Judge:
         facts: dict[str, Any] = {"type": self.spec.type, "look": self.spec.look, "encoder": self.encoder.digest}
         facts |= {"share": self.learnt_share, "report": {k: v for k, v in self.report.items() if k != "reused_from"}}
         arrays = {"weights": self.head.weights, "bias": self.head.bias, "scales": np.array(self.head.scales)}
+        if isinstance(self.encoder, Novel):
+            arrays |= {"seen": self.encoder.novelty.counts, "seen_rows": self.encoder.novelty.rows}
         save_file(arrays, path(HEAD), metadata={"seekloop": json.dumps(facts, sort_keys=True)})
 
 
@@ -111,10 +119,12 @@ def learn(
         seed: chooses rows where there are more than the spec's.
 
     Raises:
-        DataError: fewer than 20 rows of a side to learn from.
+        DataError: fewer than 20 rows of a side to learn from, or fewer than 100 to plant noise among.
     """
-    encoder = open_encoder(spec, root=root)
     sides = _sides(spec, rows, noise=noise, clean=clean, seed=seed)
+    if isinstance(spec, PlantedClassifier):
+        return _planted(spec, sides, seed=seed)
+    encoder = open_encoder(spec, root=root)
     if isinstance(spec, BertClassifier) and not sides.noise:
         return Judge(spec=spec, encoder=encoder, head=None, report={"type": spec.type, "calibrated": False})
     if min(len(sides.noise), len(sides.clean)) < _least:
@@ -127,8 +137,48 @@ def learn(
     except ValueError as error:
         raise DataError("data.few_marks", noise=len(sides.noise), clean=len(sides.clean), least=_least) from error
     share = len(sides.noise) / len(pairs)
-    report = _report(spec, trained, is_noise=is_noise) | {"learnt_from": sides.source, "encoder": encoder.digest}
+    report = _report(spec, trained, is_noise=is_noise, learnt=share) | {
+        "learnt_from": sides.source,
+        "encoder": encoder.digest,
+    }
     return Judge(spec=spec, encoder=encoder, head=trained.head, learnt_share=share, report=report)
+
+
+def _planted(spec: PlantedClassifier, sides: Sides, *, seed: int) -> Judge:
+    """A judge that learnt from noise planted among the rows; a second time without the rows that the first one doubts.
+
+    Rows that nobody marked hold noise of their own, which must not pass for what the corpus is like.
+    """
+    texts = [asked(row) for row in sides.clean]
+    noise = [asked(row) for row in sides.noise]
+    if len(texts) < _least_planted:
+        raise DataError("data.few_to_plant", rows=len(texts), least=_least_planted)
+    judge, found = _learnt_from_planted(spec, texts, noise=noise, seed=seed)
+    trusted = [text for text, probability in zip(texts, found, strict=True) if probability < _doubted]
+    if _least_planted <= len(trusted) < len(texts):
+        judge, _ = _learnt_from_planted(spec, trusted, noise=noise, seed=seed)
+    return replace(judge, report={**judge.report, "doubted_rows": len(texts) - len(trusted)})
+
+
+def _learnt_from_planted(
+    spec: PlantedClassifier, texts: Sequence[str], *, noise: Sequence[str], seed: int
+) -> tuple[Judge, Floats]:
+    """A judge, and what it says of the texts, shape (n,). Each piece is in the fold of the row that it was made of."""
+    names = [key(text) for text in texts]
+    pieces = plant(texts, count=len(texts) // 2, seed=seed)
+    encoder = Novel(Novelty.of(zip(names, texts, strict=True)))
+    planted = [(piece.text, names[piece.source]) for piece in pieces]
+    both = [*zip(texts, names, strict=True), *((text, key(text)) for text in noise), *planted]
+    is_noise = np.arange(len(both)) >= len(texts)
+    vectors = [encoder.vector(text, name=name) for text, name in both]
+    trained = train(vectors, is_noise, keys=[name for _, name in both], width=encoder.width)
+    share = float(is_noise.mean())
+    found = _shifted(trained.probabilities, spec.share, learnt=share)
+    kinds, dropped = np.array([piece.kind for piece in pieces]), found[-len(pieces) :] >= spec.threshold
+    recall = {kind: round(float(dropped[kinds == kind].mean()), 6) for kind in KINDS if (kinds == kind).any()}
+    report = _report(spec, trained, is_noise=is_noise, learnt=share)
+    report |= {"learnt_from": "planted", "planted": len(pieces), "planted_recall": recall, "encoder": None}
+    return Judge(spec=spec, encoder=encoder, head=trained.head, learnt_share=share, report=report), found[: len(texts)]
 
 
 def reopen(spec: Classifier, path: Path, *, root: Path, dataset: str) -> Judge | None:
@@ -139,10 +189,11 @@ def reopen(spec: Classifier, path: Path, *, root: Path, dataset: str) -> Judge |
     """
     with safe_open(path, framework="numpy") as file:
         facts = json.loads(file.metadata()["seekloop"])
-        arrays = {name: file.get_tensor(name) for name in ("weights", "bias", "scales")}
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (the file is no mapping)
     if (facts["type"], facts["look"]) != (spec.type, spec.look):
         return None
-    encoder = open_encoder(spec, root=root)
+    seen = isinstance(spec, PlantedClassifier)
+    encoder = Novel(Novelty(counts=arrays["seen"], rows=arrays["seen_rows"])) if seen else open_encoder(spec, root=root)
     if encoder.digest != facts["encoder"]:
         raise DataError("data.other_encoder", dataset=digests.short(dataset))
     scales = tuple(Scale(float(slope), float(offset)) for slope, offset in arrays["scales"])
@@ -154,8 +205,9 @@ def reopen(spec: Classifier, path: Path, *, root: Path, dataset: str) -> Judge |
 def _sides(spec: Classifier, rows: Iterable[Judged], *, noise: Iterable[Row], clean: Iterable[Row], seed: int) -> Sides:
     marked = {True: _Sample(spec, seed), False: _Sample(spec, seed)}
     rest = _Sample(spec, seed)
+    plants = isinstance(spec, PlantedClassifier)
     for row, mark, ruled in rows:
-        if mark is not None:
+        if mark is not None and not (plants and mark is False):
             marked[mark].add(row)
         elif not ruled:
             rest.add(row)
@@ -164,7 +216,7 @@ def _sides(spec: Classifier, rows: Iterable[Judged], *, noise: Iterable[Row], cl
     for side, given in ((True, noise), (False, clean)):
         for row in given:
             marked[side].add(row)
-    is_alone = not marked[False].rows
+    is_alone = plants or not marked[False].rows
     bad = {_key(_pair(row, spec)) for row in marked[True].rows}
     good = [row for row in (rest if is_alone else marked[False]).rows if _key(_pair(row, spec)) not in bad]
     source = "weak" if spec.weak else "marked, the rest taken as clean" if is_alone else "marked"
@@ -199,10 +251,13 @@ class _Sample:
         self._keys.add(name)
 
 
-def _report(spec: Classifier, trained: Trained, *, is_noise: Any) -> dict[str, Any]:
+def _report(spec: Classifier, trained: Trained, *, is_noise: Any, learnt: float) -> dict[str, Any]:
+    """Calibration as it was learnt; precision and recall as rows are judged, at the share of noise that is expected."""
     found = trained.probabilities
-    dropped = found >= spec.threshold
-    right = int((dropped & is_noise).sum())
+    dropped = _shifted(found, spec.share, learnt=learnt) >= spec.threshold
+    recall, lost = float(dropped[is_noise].mean()), float(dropped[~is_noise].mean())
+    share = learnt if spec.share is None else spec.share
+    right = share * recall
     return {
         "type": spec.type,
         "calibrated": True,
@@ -211,8 +266,10 @@ def _report(spec: Classifier, trained: Trained, *, is_noise: Any) -> dict[str, A
         "noise_rows": int(is_noise.sum()),
         "clean_rows": int((~is_noise).sum()),
         "ece": round(calibration_error(found, is_noise), 6),
-        "precision": round(right / max(int(dropped.sum()), 1), 6),
-        "recall": round(right / int(is_noise.sum()), 6),
+        "expected_share": round(share, 6),
+        "precision": round(right / max(right + (1 - share) * lost, 1e-12), 6),
+        "recall": round(recall, 6),
+        "good_rows_dropped": round(lost, 6),
         "curve": [
             {name: round(value, 6) for name, value in asdict(one).items()} for one in reliability(found, is_noise)
         ],
@@ -228,8 +285,15 @@ def _key(pair: Pair) -> str:
     return key("\n".join(part for part in pair if part is not None))
 
 
-def _odds(share: float) -> float:
-    return share / (1 - share)
+def _shifted(found: Floats, share: float | None, *, learnt: float) -> Floats:
+    """Probabilities learnt at one share of noise, at another: the odds move with the odds of the two classes.
+
+    Saerens, Latinne and Decaestecker (2002), "Adjusting the outputs of a classifier to new a priori probabilities".
+    """
+    if share is None:
+        return found
+    odds = found / np.maximum(1 - found, 1e-12) * (share / (1 - share)) / (learnt / (1 - learnt))
+    return odds / (1 + odds)
 
 
 def _chunks(pairs: Sequence[Pair]) -> Iterator[Sequence[Pair]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from seekloop.data.sources import ColumnsSpec
 from seekloop.system.errors import DataError
+from seekloop.text.script import simple_forms
 
 __all__ = ["SYNONYMS", "assign", "likely", "listed", "value_at"]
 
@@ -21,7 +22,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "text": (
             *("text", "prompt", "instruction", "question", "query", "utterance", "message", "ask", "input", "content"),
             *("user", "customer_message", "文本", "问题", "提问", "问句", "用户问题", "客户问题", "咨询", "咨询内容"),
-            *("内容", "消息", "客户消息", "用户输入", "输入", "指令"),
+            *("内容", "消息", "讯息", "客户消息", "用户输入", "输入", "指令"),
         ),
         "label": ("intent", "label", "labels", "category", "class", "topic", "意图", "标签", "类别", "分类", "类目"),
         "reply": (
@@ -64,7 +65,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "noise": ("is_noise", "noise", "是否噪声", "噪声"),
     }
 )
-"""Part -> column names, the likeliest first; compared without case."""
+"""Part -> column names, the likeliest first; compared without case and in simplified characters."""
 
 
 def assign(found: Sequence[str], mapped: ColumnsSpec, *, shown: str) -> dict[str, str]:
@@ -81,7 +82,7 @@ def assign(found: Sequence[str], mapped: ColumnsSpec, *, shown: str) -> dict[str
             close = difflib.get_close_matches(column, found, n=1)
             suggestion = f"; did you mean {close[0]}?" if close else ""
             raise DataError("data.no_column", column=column, suggestion=suggestion, found=listed(found), where=shown)
-    by_name = {column.strip().lower(): column for column in reversed(found)}
+    by_name = {column.strip().lower().translate(simple_forms()): column for column in reversed(found)}
     for part, names in SYNONYMS.items():
         free = [by_name[name] for name in names if name in by_name and by_name[name] not in parts.values()]
         if part not in parts and free:

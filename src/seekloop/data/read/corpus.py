@@ -80,11 +80,15 @@ class _Reader:
 
     def rows(self, sources: Sequence[SourceSpec]) -> Iterator[Row]:
         for source in sources:
-            if source.corpus is not None:
-                yield from self._of_corpus(source.corpus)
-                continue
-            for stream in open_source(source, self._desk):
-                yield from self._of_stream(stream)
+            for row in self._of_source(source):
+                yield row if source.name is None else _named(row, source.name)
+
+    def _of_source(self, source: SourceSpec) -> Iterator[Row]:
+        if source.corpus is not None:
+            yield from self._of_corpus(source.corpus)
+            return
+        for stream in open_source(source, self._desk):
+            yield from self._of_stream(stream)
 
     def _of_corpus(self, identity: str) -> Iterator[Row]:
         """The rows of a corpus that was made before, as they are."""
@@ -176,3 +180,8 @@ class _Reader:
         self._given[identity] += 1
         count = self._given[identity]
         return identity if count == 1 else f"{identity}-{count}"
+
+
+def _named(row: Row, name: str) -> Row:
+    """The row with the name that the spec gives its source."""
+    return row.model_copy(update={"meta": {**row.meta, "source": name}})

@@ -9,8 +9,9 @@ import csv
 import json
 import re
 from collections.abc import Iterator
-from typing import NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
+from seekloop.data.read.columns import SYNONYMS
 from seekloop.data.read.files import TextFile, open_text
 from seekloop.data.read.stream import Record
 from seekloop.data.read.values import scrubbed
@@ -24,6 +25,8 @@ _longest_element = 1 << 26
 _space = re.compile(r"[\s,]*")
 _delimiters = ",\t;|"
 _lines_to_tell = 20
+_turns = frozenset((*SYNONYMS["messages"], *SYNONYMS["tools"], *SYNONYMS["history"]))
+"""Keys of lists that are parts of one record."""
 
 
 def container_of(file: TextFile) -> str:
@@ -44,7 +47,10 @@ def container_of(file: TextFile) -> str:
     if start[0] == "[":
         return "json"
     if start[0] == "{":
-        return "jsonl" if _is_object(start.partition("\n")[0]) else "json"
+        first, _, rest = start.partition("\n")
+        if file.kind == "json" and not rest.strip() and len(head) < _peek and _holds_records(first):
+            return "json"
+        return "jsonl" if _is_object(first) else "json"
     if file.kind == "xml" or start.startswith(("<?xml", "<!DOCTYPE")):
         return "xml"
     if file.kind == "txt" and not _is_table(start):
@@ -191,10 +197,26 @@ def _json_object(text: str, shown: str) -> Iterator[Record]:
     except (ValueError, RecursionError) as error:
         line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
         raise DataError("data.bad_json", problem=_reason(error), where=f"{shown}:{line}") from error
-    inner = [v for v in value.values() if _is_list_of_objects(v)] if isinstance(value, dict) else []
     raw = "\\u" if "\\u" in text else ""
-    for number, element in enumerate(inner[0] if len(inner) == 1 and len(value) <= 4 else [value], start=1):
+    for number, element in enumerate(_inner(value) or [value], start=1):
         yield _of_value(element, line=number, shown=shown, raw=raw)
+
+
+def _holds_records(text: str) -> bool:
+    try:
+        return _inner(_decoder.decode(text)) is not None
+    except (ValueError, RecursionError):
+        return False
+
+
+def _inner(value: object) -> list[Any] | None:
+    """The only list of objects in an object of at most four keys, or in the only object in it that has one."""
+    if not isinstance(value, dict) or len(value) > 4:
+        return None
+    lists = [inner for name, inner in value.items() if _is_list_of_objects(inner) and name.lower() not in _turns]
+    if not lists:
+        lists = [found for inner in value.values() if (found := _inner(inner)) is not None]
+    return lists[0] if len(lists) == 1 else None
 
 
 def _lines(stream: TextIO) -> Iterator[Record]:

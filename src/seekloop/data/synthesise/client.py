@@ -16,16 +16,12 @@ from seekloop.data.synthesise.spec import TeacherSpec
 from seekloop.system import settings
 from seekloop.system.clock import Clock
 from seekloop.system.errors import DataError, UsageError
-from seekloop.system.retry import retry_after
+from seekloop.system.retry import PASSING, Fault, Patience
 
 __all__ = ["Client", "body_of", "kept_of"]
 
-_passing = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-"""Statuses after which the same request may succeed."""
 _of_request = frozenset({400, 413, 422})
 """Statuses that tell of this one request: too long, or of a content that is not allowed."""
-_longest_pause_s = 60.0
-_longest_wait_s = 600.0
 _shown = 200
 
 
@@ -71,6 +67,7 @@ class Client:
         self.teacher = teacher
         self.pace = Pace(requests=teacher.requests_per_minute, tokens=teacher.tokens_per_minute, clock=clock)
         self._clock = clock
+        self._patience = Patience(retries=teacher.retries, backoff_s=teacher.backoff_s, fractions=True)
         self._http = httpx2.AsyncClient(
             base_url=teacher.url.rstrip("/") + "/",
             headers=_authorization(teacher.key),
@@ -94,24 +91,34 @@ class Client:
                 such model). What was answered before is kept.
         """
         asked = prompt_tokens(body["messages"])
-        problem = ""
-        for attempt in range(self.teacher.retries + 1):
+        attempt = 0
+        while True:
             await self.pace.wait(tokens=asked)
             try:
-                response = await self._http.post("chat/completions", json=body)
-            except httpx2.HTTPError as error:
-                problem = f"{type(error).__name__} {error}".strip()
-                await self._pause(attempt, None)
+                kept = await self._once(body)
+            except Fault as fault:
+                pause = self._patience.pause(fault, attempt, now=self._clock.now())
+                attempt += 1
+                if pause is None:
+                    where = self.teacher.url
+                    raise DataError(
+                        "synthesise.unreachable", problem=fault.problem, tries=attempt, where=where
+                    ) from fault
+                await self._wait(fault, pause)
                 continue
-            kept = self._answer(response, body)
-            if kept is not None:
-                self.pace.correct(kept.tokens_in + kept.tokens_out - asked)
-                return kept
-            problem = f"HTTP {response.status_code} {_said(response)}"
-            await self._pause(attempt, response)
-        raise DataError(
-            "synthesise.unreachable", problem=problem, tries=self.teacher.retries + 1, where=self.teacher.url
-        )
+            self.pace.correct(kept.tokens_in + kept.tokens_out - asked)
+            return kept
+
+    async def _once(self, body: Mapping[str, Any]) -> Kept:
+        try:
+            response = await self._http.post("chat/completions", json=body)
+        except httpx2.HTTPError as error:
+            raise Fault(f"{type(error).__name__} {error}".strip()) from error
+        kept = self._answer(response, body)
+        if kept is None:
+            code = response.status_code
+            raise Fault(f"HTTP {code} {_said(response)}", status=code, told=response.headers.get("retry-after"))
+        return kept
 
     def _answer(self, response: httpx2.Response, body: Mapping[str, Any]) -> Kept | None:
         """What the response is worth keeping; None: send it again."""
@@ -120,7 +127,7 @@ class Client:
             return Kept(
                 text="", model=str(body["model"]), finish="", tokens_in=0, tokens_out=0, rejected=_said(response)
             )
-        if status not in _passing and not response.is_success:
+        if status not in PASSING and not response.is_success:
             raise DataError("synthesise.refused", status=status, problem=_said(response), where=self.teacher.url)
         if not response.is_success:
             return None
@@ -129,13 +136,8 @@ class Client:
         except ValueError:  # JSON that breaks off
             return None
 
-    async def _pause(self, attempt: int, response: httpx2.Response | None) -> None:
-        if attempt == self.teacher.retries:
-            return
-        header = response.headers.get("retry-after") if response is not None else None
-        told = retry_after(header, now=self._clock.now(), longest_s=_longest_wait_s, fractions=True)
-        seconds = min(_longest_pause_s, self.teacher.backoff_s * 2**attempt) if told is None else told
-        if response is not None and response.status_code in (429, 503):
+    async def _wait(self, fault: Fault, seconds: float) -> None:
+        if fault.status in (429, 503):
             self.pace.pause(seconds)  # the limit is the key's, not this request's
         await asyncio.sleep(seconds)
 

@@ -8,8 +8,8 @@ from itertools import islice
 
 import numpy as np
 
+from seekloop.text.complete import CompleteIndex
 from seekloop.text.shingles import prints
-from seekloop.text.similarity import Index
 
 __all__ = ["Like", "Likes"]
 
@@ -33,7 +33,7 @@ class Likes:
     """
 
     def __init__(self, similarity: float) -> None:
-        self._index = Index(similarity)
+        self._index = CompleteIndex(similarity)
         self._ids: list[str] = []
 
     def find(self, text: str) -> Like | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from seekloop.artifact.rows import Message, Row, Source, row_id
 from seekloop.data.synthesise.answers import Fault, Pairs, Paraphrases, Reply, Score, Tasks, is_refusal
+from seekloop.data.synthesise.checks import Check
 from seekloop.data.synthesise.likes import Likes
 from seekloop.data.synthesise.plan import Item
 from seekloop.data.synthesise.spec import ScoreSpec, SynthesiseSpec
@@ -17,10 +18,7 @@ from seekloop.data.wording import asked
 from seekloop.text.normalize import key
 from seekloop.text.segment import language_of
 
-__all__ = ["Check", "Maker"]
-
-Check = Callable[[Row], str | None]
-"""Looks at a row that was made: the reason to leave it out, such as a label that a classifier does not agree with."""
+__all__ = ["Maker"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +47,8 @@ class Maker:
         """Seeds, and what was made."""
         self._held_out = held_out
         self._items = 0
-        self._checks = checks
+        self.checks = list(checks)
+        """More reasons to leave a row out."""
         self._compares = spec.task.kind in ("paraphrase", "instruct", "document")
 
     def rows(self, item: Item, found: BaseModel | Fault, *, template: str) -> Iterator[Row]:
@@ -135,7 +134,7 @@ class Maker:
             if twin is not None:
                 reason = "duplicate_exact" if twin.exact else "duplicate_near"
                 return row.model_copy(update={"dropped": reason, "twin": twin.id})
-        for check in self._checks:
+        for check in self.checks:
             found = check(row)
             if found is not None:
                 return row.model_copy(update={"dropped": found})

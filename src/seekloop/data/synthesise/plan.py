@@ -71,12 +71,15 @@ class Planner:
         by_label: defaultdict[str, list[Seed]] = defaultdict(list)
         for one in self.seeds:
             by_label[one.label or ""].append(one)
-        for label, gap in self.missing(kept).items():
-            several = by_label.get(label, [])
-            for _ in range(math.ceil(gap / task.per_request) if several else 0):
-                turn = self._asked[label]
+        wanted = {
+            label: math.ceil(gap / task.per_request) for label, gap in self.missing(kept).items() if by_label.get(label)
+        }
+        # Labels take turns, so that a budget that ends early leaves each of them something.
+        for turn in range(max(wanted.values(), default=0)):
+            for label in (one for one, requests in wanted.items() if turn < requests):
+                several, number = by_label[label], self._asked[label]
                 self._asked[label] += 1
-                yield self._item(turn // len(several), [several[turn % len(several)]], count=task.per_request)
+                yield self._item(number // len(several), [several[number % len(several)]], count=task.per_request)
 
     def _tasks(self, task: InstructSpec, kept: int) -> Iterator[Item]:
         answered = [one for one in self.seeds if one.reply]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from seekloop.artifact.kinds import Corpus, Dataset
 from seekloop.system.spec import Spec
@@ -23,6 +23,7 @@ __all__ = [
     "SynthesiseSpec",
     "TaskSpec",
     "TeacherSpec",
+    "require_price",
 ]
 
 Language = Literal["en", "zh"]
@@ -75,6 +76,18 @@ class BudgetSpec(Spec):
     """In the currency of the prices."""
     tokens: int | None = Field(default=None, ge=1)
     """In and out together."""
+    rows: int | None = Field(default=None, ge=1)
+    """Rows that are kept."""
+
+
+def require_price(budget: BudgetSpec, teacher: TeacherSpec) -> None:
+    """Refuse a budget in money that nothing could be counted against.
+
+    Raises:
+        ValueError: the teacher has no price.
+    """
+    if budget.money is not None and teacher.price_in is None and teacher.price_out is None:
+        raise ValueError("a budget in money needs the teacher's price_in or price_out")
 
 
 class _Task(Spec):
@@ -154,8 +167,16 @@ class SynthesiseSpec(Spec):
     """Answers to one request, each told what was wrong with the one before, until it fits its schema."""
     similarity: float = Field(default=0.9, ge=0.3, le=1)
     """What is at least this much like a seed, or like another row that was made, is dropped as a duplicate."""
+    label_check: float | None = Field(default=0.99, ge=0.5, lt=1)
+    """A row is dropped as `label_differs` where a classifier of the labelled seeds is this sure of another label; None:
+    no check. Labels of fewer than five seeds are not checked."""
     budget: BudgetSpec = BudgetSpec()
     """Where the asking stops."""
+
+    @model_validator(mode="after")
+    def _money_has_a_price(self) -> Self:
+        require_price(self.budget, self.teacher)
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)

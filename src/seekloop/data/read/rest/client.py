@@ -17,12 +17,10 @@ from seekloop.data.read.stream import Desk
 from seekloop.data.read.values import scrubbed
 from seekloop.system import secrets
 from seekloop.system.errors import DataError
-from seekloop.system.retry import retry_after
+from seekloop.system.retry import PASSING, Fault, Patience
 
 __all__ = ["Answer", "Client"]
 
-_try_again = (408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529)
-_longest_s = 60.0
 _longest_asked_s = 3_600.0
 _worth_saying_s = 5.0
 
@@ -40,15 +38,6 @@ class Answer:
     """The address in the header `Link` whose relation is `next`."""
 
 
-class _Fault(Exception):
-    """A request that may be sent again, with what went wrong and how long the server wants to be left alone."""
-
-    def __init__(self, problem: str, *, pause_s: float | None = None) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.pause_s = pause_s
-
-
 class Client:
     """Sends requests for one source. Use it as a context manager.
 
@@ -62,6 +51,7 @@ class Client:
         self._spec = spec
         self._desk = desk
         self._pause = pause
+        self._patience = Patience(retries=spec.retries, backoff_s=spec.backoff_s, longest_asked_s=_longest_asked_s)
         self._next_at = 0.0
         # Redirects are not followed: they could carry the credentials to another host.
         self._http = httpx2.Client(timeout=spec.timeout_s, follow_redirects=False)
@@ -92,11 +82,12 @@ class Client:
             self._keep_pace()
             try:
                 answer = self._once(url, params)
-            except _Fault as fault:
-                if attempt == self._spec.retries:
-                    raise self._gave_up(fault, attempt + 1) from fault
-                self._wait(fault, attempt)
+            except Fault as fault:
+                pause = self._patience.pause(fault, attempt, now=self._desk.ctx.clock.now())
                 attempt += 1
+                if pause is None:
+                    raise self._gave_up(fault, attempt) from fault
+                self._wait(fault, pause)
                 continue
             if answer.status == 401 and self._credentials.can_refresh and not asked_anew:
                 self._credentials.refuse()
@@ -106,7 +97,7 @@ class Client:
                 raise DataError("data.rest_refused", status=answer.status, where=self._spec.shown)
             return answer
 
-    def _gave_up(self, fault: _Fault, count: int) -> DataError:
+    def _gave_up(self, fault: Fault, count: int) -> DataError:
         problem = secrets.hide(fault.problem, self._hidden)
         return DataError("data.rest_gave_up", problem=problem, count=count, where=self._spec.shown)
 
@@ -117,19 +108,18 @@ class Client:
         except httpx2.InvalidURL as error:
             raise DataError("data.rest_bad_url", where=self._spec.shown) from error
         except httpx2.HTTPStatusError as error:
-            raise _Fault(f"the token server answers {error.response.status_code}") from error
+            raise Fault(f"the token server answers {error.response.status_code}") from error
         except httpx2.HTTPError as error:
-            raise _Fault(f"{type(error).__name__}: {error}") from error
-        if response.status_code in _try_again:
-            told = response.headers.get("Retry-After")
-            pause = retry_after(told, now=self._desk.ctx.clock.now(), longest_s=_longest_asked_s)
-            raise _Fault(f"status {response.status_code}", pause_s=pause)
+            raise Fault(f"{type(error).__name__}: {error}") from error
+        if response.status_code in PASSING:
+            code = response.status_code
+            raise Fault(f"status {code}", status=code, told=response.headers.get("Retry-After"))
         if not response.is_success:
             return Answer(status=response.status_code, value=None, url=str(response.url), next_link=None)
         try:
             value = json.loads(response.content, parse_constant=lambda _: None)
         except ValueError as error:
-            raise _Fault(f"the answer is no JSON: {error}") from error
+            raise Fault(f"the answer is no JSON: {error}") from error
         link = response.links.get("next", {}).get("url")
         value = scrubbed(value) if b"\\u" in response.content else value
         return Answer(status=response.status_code, value=value, url=str(response.url), next_link=link)
@@ -144,8 +134,7 @@ class Client:
             self._pause(self._next_at - now)
         self._next_at = max(now, self._next_at) + 60.0 / self._spec.per_minute
 
-    def _wait(self, fault: _Fault, attempt: int) -> None:
-        pause = min(self._spec.backoff_s * 2**attempt, _longest_s) if fault.pause_s is None else fault.pause_s
+    def _wait(self, fault: Fault, pause: float) -> None:
         if pause >= _worth_saying_s:
             problem = secrets.hide(fault.problem, self._hidden)
             self._desk.say(f"{self._spec.shown}: {problem}; again in {pause:.0f} s")
