@@ -8,6 +8,7 @@ from seekloop.compress.gguf_export import write_gguf
 from seekloop.compress.merge import write_merged
 from seekloop.compress.spec import CompressInputs, CompressSpec, GgufMethod, MergeMethod
 from seekloop.runtime import models
+from seekloop.runtime.train.classifiers import read_classes
 from seekloop.system import digests
 from seekloop.system.errors import ModelError
 
@@ -22,6 +23,8 @@ def run(spec: CompressSpec, inputs: CompressInputs, *, ctx: RunContext) -> Check
         ArtifactError: the checkpoint, or its base, is not in the store, or the disk is full.
     """
     parent = inputs.checkpoint
+    if read_classes(ctx.store.folder(parent.id)) is not None:
+        raise ModelError("compress.classifier", id=digests.short(parent.id))
     with ctx.job("compress", spec) as job:
         match spec.method:
             case MergeMethod():

@@ -10,20 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from safetensors import safe_open
 
 from seekloop.artifact.kinds import Checkpoint
 from seekloop.artifact.store import Store
+from seekloop.compress.folding import Array, Fold, open_fold
 from seekloop.runtime.models import base_of
-from seekloop.runtime.train.methods.lora import read_config
 from seekloop.system import digests
 from seekloop.system.errors import ModelError
 
 __all__ = ["Array", "Weights", "open_weights"]
-
-Array = npt.NDArray[np.float32]
-_prefix = "base_model.model."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,29 +32,26 @@ class Weights:
     """Of the base, or of the checkpoint itself where it is full."""
     names: tuple[str, ...]
     _base: Any
-    _adapter: Any
-    _factor: float
-    """What the adapter's low-rank products are multiplied by."""
-    _pairs: Mapping[str, tuple[str, str]]
-    """Weight name -> keys of A and B."""
+    _fold: Fold | None
+    """Of the adapter; None: there is none."""
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Of the tensor called `name`, without reading it."""
         return tuple(self._base.get_slice(name).get_shape())
 
     def read(self, name: str) -> Array:
-        """The tensor called `name`, fp32: `W + factor B A` where the adapter holds a pair for it."""
-        weight: Array = self._base.get_tensor(name).astype(np.float32, copy=False)
-        change = self.change(name)
+        """The tensor called `name`, fp32: the base's, and what the adapter adds to it."""
+        weight = self._trained_on(name)
+        change = self._fold.change(name, weight) if self._fold else None
         return weight if change is None else weight + change
 
     def change(self, name: str) -> Array | None:
         """What the adapter adds to the tensor called `name`, fp32; None: nothing."""
-        if name not in self._pairs:
-            return None
-        a, b = (self._adapter.get_tensor(key).astype(np.float32, copy=False) for key in self._pairs[name])
-        added: Array = (b @ a) * np.float32(self._factor)
-        return added
+        return self._fold.change(name, self._trained_on(name)) if self._fold else None
+
+    def _trained_on(self, name: str) -> Array:
+        weight: Array = self._base.get_tensor(name).astype(np.float32, copy=False)
+        return self._fold.base(name, weight) if self._fold else weight
 
 
 @contextlib.contextmanager
@@ -66,7 +59,7 @@ def open_weights(checkpoint: Checkpoint, *, store: Store) -> Iterator[Weights]:
     """The weights of a checkpoint, open inside the block.
 
     Raises:
-        ModelError: it is compressed already, or its adapter is beyond plain LoRA or does not fit its base.
+        ModelError: it is compressed already, or its adapter does not fit its base or cannot be folded into it.
         ArtifactError: it, or its base, is not in the store.
     """
     if checkpoint.form == "gguf":
@@ -75,24 +68,7 @@ def open_weights(checkpoint: Checkpoint, *, store: Store) -> Iterator[Weights]:
     config = json.loads((folder / "config.json").read_text("utf-8"))
     with contextlib.ExitStack() as files:
         base = files.enter_context(safe_open(folder / "model.safetensors", framework="numpy"))
-        names = tuple(sorted(base.keys()))
-        adapter, factor, pairs = None, 0.0, {}
+        names, fold = tuple(sorted(base.keys())), None
         if checkpoint.form == "adapter":
-            place = store.folder(checkpoint.id)
-            factor = read_config(place).factor
-            adapter = files.enter_context(safe_open(place / "adapter_model.safetensors", framework="numpy"))
-            pairs = _pairs(adapter.keys(), names=names, where=place)
-        yield Weights(
-            config=config, folder=folder, names=names, _base=base, _adapter=adapter, _factor=factor, _pairs=pairs
-        )
-
-
-def _pairs(keys: list[str], *, names: tuple[str, ...], where: Path) -> dict[str, tuple[str, str]]:
-    layers = {key.removeprefix(_prefix).rpartition(".lora_")[0] for key in keys}
-    pairs = {
-        f"{layer}.weight": (f"{_prefix}{layer}.lora_A.weight", f"{_prefix}{layer}.lora_B.weight") for layer in layers
-    }
-    strangers = sorted(set(keys) - {key for pair in pairs.values() for key in pair}) or sorted(set(pairs) - set(names))
-    if strangers:
-        raise ModelError("compress.adapter_does_not_fit", name=strangers[0], where=where)
-    return pairs
+            fold = files.enter_context(open_fold(store.folder(checkpoint.id), base=folder, names=names))
+        yield Weights(config=config, folder=folder, names=names, _base=base, _fold=fold)

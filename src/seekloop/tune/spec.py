@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from seekloop.artifact.kinds import Checkpoint, Dataset
+from seekloop.system.errors import UsageError
 from seekloop.system.spec import Spec
 from seekloop.tune.aliases import rename
 from seekloop.tune.method_spec import LoraMethod, MethodSpec
+from seekloop.tune.objective_spec import ObjectiveSpec
+from seekloop.tune.run_specs import ComputeSpec, OptimizerStateSpec, TrackerName, ValidationSpec
+from seekloop.tune.schedule_spec import ScheduleSpec
 
 __all__ = ["TuneInputs", "TuneSpec"]
 
@@ -21,6 +25,8 @@ class TuneSpec(Spec):
 
     method: MethodSpec = LoraMethod()
     """What is trained."""
+    objective: ObjectiveSpec | None = Field(default=None)
+    """What is minimised; None: what the rows ask for, where all are of one kind."""
     epochs: int = Field(default=3, ge=1)
     """Passes over the train rows."""
     max_steps: int | None = Field(default=None, ge=1)
@@ -31,20 +37,27 @@ class TuneSpec(Spec):
     """Padded tokens that go through the model at one time: bounds memory, changes no result."""
     learning_rate: float | None = Field(default=None, gt=0)
     """Peak rate; None: the family's for this method."""
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    """Of the learning rate, after the warm-up."""
-    warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the steps over which the rate rises."""
+    schedule: ScheduleSpec = ScheduleSpec()
+    """Of the learning rate."""
     weight_decay: float = Field(default=0.0, ge=0)
     """AdamW's; on matrices only."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradients are scaled down to this norm."""
     max_length: int | None = Field(default=None, ge=8)
     """Longest row in tokens; None: what the model was made for."""
-    too_long: Literal["refuse", "drop"] = "refuse"
-    """Rows longer than `max_length`: stop and say how many, or leave them out. Nothing is ever cut."""
+    too_long: Literal["refuse", "drop", "left", "window", "window_answers"] = "refuse"
+    """Rows longer than `max_length`: stop and say how many; leave them out; leave away the beginning of their context;
+    train conversations in overlapping windows; the last even where one answer is longer than a window."""
     keep: Literal["last", "best"] = "last"
-    """The weights at the end, or those of the epoch with the lowest validation loss."""
+    """The weights at the end, or those with the best validation."""
+    validation: ValidationSpec = ValidationSpec()
+    """When and by what the validation rows are looked at, and when that ends the run."""
+    compute: ComputeSpec = ComputeSpec()
+    """Precision and memory."""
+    optimizer: OptimizerStateSpec = OptimizerStateSpec()
+    """Whether the optimizer's state is written, and taken from the parent."""
+    report_to: tuple[TrackerName, ...] = ()
+    """Who is told of each step and validation: in the project's folder `tracking/`, without a network."""
     save_every_steps: int | None = Field(default=None, ge=1)
     """Write a checkpoint every so many steps; None: by time only."""
     save_every_s: float = Field(default=60.0, ge=0)
@@ -55,6 +68,16 @@ class TuneSpec(Spec):
     def _their_names(cls, value: Any) -> Any:
         """Take other trainers' keys for ours."""
         return rename(value) if isinstance(value, Mapping) else value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        """The rate ends below its peak, where both are given; the optimizer's state belongs to the weights."""
+        if self.optimizer.save and self.keep == "best":
+            raise UsageError("tune.moments_of_last")
+        end = self.schedule.final_learning_rate
+        if self.learning_rate is not None and end > self.learning_rate:
+            raise UsageError("tune.rate_would_rise", end=end, peak=self.learning_rate)
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)

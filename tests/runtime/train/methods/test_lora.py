@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from seekloop.runtime.train.methods.lora import LoraConfig, open_adapter, read_config
+from seekloop.runtime.train.methods.lora import Lora, LoraConfig, open_adapter, read_config
 from seekloop.runtime.train.methods.method import trainable
 from seekloop.system.errors import ModelError
 from tests.runtime.train.making import Bench
@@ -46,7 +46,8 @@ def _stock(bench: Bench) -> nn.Module:
 
 def _theirs(bench: Bench, folder: Path, **options: object) -> nn.Module:
     """A model with a random adapter of PEFT's, saved to `folder`."""
-    config = peft.LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "up_proj"], task_type="CAUSAL_LM", **options)
+    given = {"target_modules": ["q_proj", "up_proj"], **options}
+    config = peft.LoraConfig(r=4, lora_alpha=8, task_type="CAUSAL_LM", **given)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = peft.get_peft_model(_stock(bench), config)
@@ -66,13 +67,29 @@ def test_peft_opens_our_adapter_with_the_same_logits(bench: Bench, tmp_path: Pat
     assert not torch.allclose(_logits(ours), _logits(bench.model()), atol=1e-2)
 
 
-@pytest.mark.parametrize("rslora", [False, True])
-def test_we_open_an_adapter_of_peft_with_the_same_logits(bench: Bench, tmp_path: Path, rslora: bool) -> None:
-    theirs = _theirs(bench, tmp_path / "adapter", use_rslora=rslora).eval()
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({}, id="lora"),
+        pytest.param({"use_rslora": True}, id="rslora"),
+        pytest.param({"use_dora": True}, id="dora"),
+        pytest.param({"rank_pattern": {"q_proj": 2}, "alpha_pattern": {"layers.1.mlp.up_proj": 5}}, id="patterns"),
+        pytest.param({"layers_to_transform": [1]}, id="layers"),
+        pytest.param({"target_modules": r".*(q_proj|up_proj)"}, id="regex"),
+        pytest.param({"exclude_modules": ["model.layers.0.self_attn.q_proj"]}, id="excluded"),
+    ],
+)
+def test_adapters_of_peft_open_here_and_what_we_write_of_them_opens_there(
+    bench: Bench, tmp_path: Path, options: dict[str, object]
+) -> None:
+    wanted = _logits(_theirs(bench, tmp_path / "adapter", **options).eval())
     ours = bench.model()
     config = open_adapter(ours, tmp_path / "adapter")
-    assert config.targets == ("q_proj", "up_proj")
-    torch.testing.assert_close(_logits(ours), _logits(theirs), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(_logits(ours), wanted, rtol=1e-5, atol=1e-5)
+    (tmp_path / "again").mkdir()
+    Lora(config=config).export(ours, tmp_path / "again")
+    back = peft.PeftModel.from_pretrained(_stock(bench), tmp_path / "again").eval()
+    torch.testing.assert_close(_logits(back), wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_an_adapter_comes_back_from_its_folder_bit_by_bit(bench: Bench, tmp_path: Path) -> None:
@@ -82,7 +99,7 @@ def test_an_adapter_comes_back_from_its_folder_bit_by_bit(bench: Bench, tmp_path
     assert torch.equal(_logits(ours), _logits(again))
 
 
-@pytest.mark.parametrize("options", [{"use_dora": True}, {"bias": "lora_only"}, {"rank_pattern": {"q_proj": 2}}])
+@pytest.mark.parametrize("options", [{"bias": "lora_only"}, {"init_lora_weights": "pissa"}])
 def test_what_is_beyond_plain_lora_is_refused_by_name(bench: Bench, tmp_path: Path, options: dict[str, object]) -> None:
     _theirs(bench, tmp_path / "adapter", **options)
     with pytest.raises(ModelError) as caught:

@@ -9,12 +9,19 @@ from typing import Any
 
 from torch import nn
 
-from seekloop.runtime.train.methods import lora
+from seekloop.runtime.train.methods import bottleneck, lora, peft_kinds, prefix, prompt
 from seekloop.system.errors import ModelError
 
 __all__ = ["kind_of", "open_adapter"]
 
-_openers: dict[str, Callable[[nn.Module, Path], Any]] = {"LORA": lora.open_adapter}
+_openers: dict[str, Callable[[nn.Module, Path], Any]] = {
+    "LORA": lora.open_adapter,
+    "PREFIX_TUNING": prefix.open_adapter,
+    "SEEKLOOP_PREFIX": prefix.open_adapter,
+    "PROMPT_TUNING": prompt.open_adapter,
+    "P_TUNING": prompt.open_adapter,
+    bottleneck.KIND: bottleneck.open_adapter,
+}
 
 
 def kind_of(folder: Path) -> str:
@@ -36,6 +43,7 @@ def open_adapter(model: nn.Module, folder: Path) -> None:
         ModelError: there is none, it is of a kind that is not known here, or it is another base's.
     """
     kind = kind_of(folder)
-    if kind not in _openers:
+    opener = _openers.get(kind) or (peft_kinds.open_adapter if peft_kinds.opens(kind) else None)
+    if opener is None:
         raise ModelError("train.adapter_kind", kind=kind, known=", ".join(_openers), where=folder)
-    _openers[kind](model, folder)
+    opener(model, folder)

@@ -1,0 +1,224 @@
+"""Every method of tuning on ten intents of Banking77: accuracy beside what it costs, forgetting included.
+
+`python -m bench.tune_methods FOLDER [METHOD…]` measures all of them or some; FOLDER holds `banking77/` and
+`llamafactory_demo/`. Each runs in a process of its own, so that peak memory is its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import json
+import math
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from bench import harness
+from bench.harness import Record
+from seekloop import evaluate, tune
+from seekloop.artifact.context import RunContext
+from seekloop.artifact.kinds import Checkpoint, Dataset
+from seekloop.artifact.rows import Message, Row, Source, row_id, write_rows
+from seekloop.model.codec import Codec, View
+from seekloop.runtime import models
+from seekloop.runtime.bases import open_base
+from seekloop.runtime.train.batching import collate, labelled
+from seekloop.runtime.train.loss import summed_loss
+from seekloop.runtime.train.methods.method import trainable
+from seekloop.system.spec import Spec
+from seekloop.tune.methods.build import build
+
+__all__ = ["INTENTS", "METHODS", "ROWS_PER_INTENT", "SEED", "banking_rows", "measures"]
+
+SEED = 7
+INTENTS, ROWS_PER_INTENT, TESTS_PER_INTENT = 10, 24, 20
+GENERAL_ROWS, GENERAL_TOKENS = 40, 256
+SMALL_STEPS = {"epochs": 6, "rows_per_step": 4}
+"""Virtual tokens still learn where adapters are done."""
+METHODS: dict[str, dict[str, Any]] = {
+    "lora": {"method": {"type": "lora"}},
+    "full": {"method": {"type": "full"}},
+    "bottleneck": {"method": {"type": "bottleneck"}},
+    "pfeiffer": {"method": {"type": "bottleneck", "placement": "pfeiffer"}},
+    "prefix": {"method": {"type": "prefix"}, **SMALL_STEPS},
+    "prompt": {"method": {"type": "prompt"}, **SMALL_STEPS},
+    "p_tuning": {"method": {"type": "p_tuning"}, **SMALL_STEPS},
+    "last_layers": {"method": {"type": "last_layers"}},
+    "head": {"method": {"type": "last_layers", "last": 0, "head": True}},
+}
+"""Name -> what its tune spec says; all else is at its default."""
+FIGURES: tuple[tuple[str, str, Literal["higher", "lower"]], ...] = (
+    ("perplexity_rise", "times", "lower"),
+    ("trained_share", "share", "lower"),
+    ("peak_mb", "MB", "lower"),
+    ("train_s", "s", "lower"),
+)
+
+
+def measures(data: Path, names: Iterable[str] = METHODS) -> list[Callable[[], Sequence[Record]]]:
+    """One measure a method."""
+    return [partial(_measure, data, name) for name in names]
+
+
+def _measure(data: Path, name: str) -> Sequence[Record]:
+    command = [sys.executable, "-m", "bench.tune_methods", str(data), "--child", name]
+    found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.splitlines()[-1])
+    right, n = found["right"], found["n"]
+    facts: dict[str, Any] = {
+        "model": "smollm2-135m",
+        "data": f"banking77, {INTENTS} intents x {ROWS_PER_INTENT} rows, greedy; general text: alpaca",
+        "seed": SEED,
+    }
+    print(f"{name:14}", *(f"{key} {value:.4g}" for key, value in found.items()))
+    accuracy = Record(
+        name=f"banking77_10_accuracy_{name}",
+        value=right / n,
+        unit="share",
+        better="higher",
+        n=n,
+        ci=harness.wilson(right, n),
+        **facts,
+    )
+    others = [
+        Record(name=f"banking77_10_{key}_{name}", value=found[key], unit=unit, better=better, n=1, **facts)
+        for key, unit, better in FIGURES
+    ]
+    return [accuracy, *others]
+
+
+def banking_rows(data: Path) -> tuple[list[Row], list[Row]]:
+    """Train and test rows of the first intents; of each, those of lowest digest."""
+    folder = data / "banking77"
+    intents = json.loads((folder / "categories.json").read_text("utf-8"))[:INTENTS]
+    with gzip.open(folder / "train.csv.gz", "rt", encoding="utf-8", newline="") as file:
+        train = _lowest(csv.DictReader(file), intents, ROWS_PER_INTENT)
+    with (folder / "test.csv").open(encoding="utf-8", newline="") as file:
+        asked = {row.messages[1].content for row in train}
+        test = _lowest((row for row in csv.DictReader(file) if row["text"] not in asked), intents, TESTS_PER_INTENT)
+    return train, test
+
+
+def _lowest(rows: Iterable[dict[str, str]], intents: Sequence[str], count: int) -> list[Row]:
+    by_intent: defaultdict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        by_intent[row["category"]].add(row["text"])
+    return [
+        _row(text, intent)
+        for intent in intents
+        for text in sorted(by_intent[intent], key=lambda text: hashlib.sha256(text.encode()).digest())[:count]
+    ]
+
+
+def _row(text: str, intent: str) -> Row:
+    return Row(
+        id=row_id([text, intent]),
+        messages=(
+            Message(role="system", content="Name the intent."),
+            Message(role="user", content=text),
+            Message(role="assistant", content=intent),
+        ),
+        label=intent,
+        source=Source(file="banking77", line=1),
+    )
+
+
+def _child(data: Path, name: str) -> dict[str, float]:
+    """Train by one method, and measure what came out."""
+    with tempfile.TemporaryDirectory() as folder, RunContext.in_folder(Path(folder), seed=SEED) as ctx:
+        base = open_base("smollm2-135m", ctx=ctx)
+        dataset = _dataset(data, ctx=ctx)
+        began = time.perf_counter()
+        spec = tune.TuneSpec.parse(METHODS[name])
+        tuned = tune.run(spec, tune.TuneInputs(dataset=dataset, checkpoint=base), ctx=ctx)
+        seconds = time.perf_counter() - began
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        asked = evaluate.EvaluateSpec(engine="torch", max_tokens=16)
+        report = evaluate.run(asked, evaluate.EvaluateInputs(checkpoint=tuned, dataset=dataset), ctx=ctx)
+        (accuracy,) = (figure for figure in report.figures if figure.name == "accuracy")
+        before, after = (_general_loss(each, data, ctx=ctx) for each in (base, tuned))
+        return {
+            "right": round(accuracy.value * accuracy.n),
+            "n": accuracy.n,
+            "perplexity_rise": math.exp(after - before),
+            "trained_share": _trained_share(spec, base, dataset=dataset, ctx=ctx),
+            "peak_mb": peak,
+            "train_s": seconds,
+        }
+
+
+def _dataset(data: Path, *, ctx: RunContext) -> Dataset:
+    train, test = banking_rows(data)
+    splits = {"train": train, "validation": [], "test": test}
+    with ctx.job("data", Spec()) as job:
+        for name, part in {**splits, "calibration": [], "dropped": []}.items():
+            write_rows(job.path(f"{name}.jsonl"), part)
+        return job.commit(
+            Dataset(
+                made_by=job.origin,
+                rows=len(train) + len(test),
+                splits={name: len(part) for name, part in splits.items()},
+                dropped={},
+                labels=tuple(sorted({row.label for row in train if row.label})),
+                answer="label",
+            )
+        )
+
+
+def _trained_share(spec: tune.TuneSpec, base: Checkpoint, *, dataset: Dataset, ctx: RunContext) -> float:
+    """Trained weights per weight of the base."""
+    card = models.codec_of(base, store=ctx.store).card
+    method = build(spec.method, base, dataset=dataset, seed=SEED, card=card, store=ctx.store, logger=ctx.logger)
+    model = models.load(base, store=ctx.store)
+    method.apply(model, seed=SEED)
+    trained: int = sum(value.numel() for value in trainable(model).values())
+    return trained / base.parameters
+
+
+def _general_loss(checkpoint: Checkpoint, data: Path, *, ctx: RunContext) -> float:
+    """Mean loss of a labelled token of general instruction rows: what is lost of it was forgotten."""
+    model, codec = models.load(checkpoint, store=ctx.store), models.codec_of(checkpoint, store=ctx.store)
+    views = _general_views(data, codec)
+    tokens: int = sum(labelled(view) for view in views)
+    return _summed(model, views, pad=codec.pad_id) / tokens
+
+
+def _summed(model: nn.Module, views: Sequence[View], *, pad: int) -> float:
+    with torch.no_grad():
+        losses = [float(summed_loss(model, collate([view], pad=pad, sharing=False)).item()) for view in views]
+    return math.fsum(losses)
+
+
+def _general_views(data: Path, codec: Codec) -> list[View]:
+    with gzip.open(data / "llamafactory_demo" / "alpaca_en_demo.json.gz", "rt", encoding="utf-8") as file:
+        rows = json.load(file)
+    views: list[View] = []
+    for number, row in enumerate(rows):
+        question = "\n".join(part for part in (row["instruction"], row["input"]) if part)
+        answer = Message(role="assistant", content=row["output"])
+        source = Source(file="alpaca", line=number + 1)
+        whole = Row(id=row_id([number]), messages=(Message(role="user", content=question), answer), source=source)
+        views += [view for view in codec.views(whole) if len(view.ids) <= GENERAL_TOKENS]
+        if len(views) >= GENERAL_ROWS:
+            break
+    return views[:GENERAL_ROWS]
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or not Path(sys.argv[1]).is_dir():
+        sys.exit("error: which folder holds the public data sets?\nhint: python -m bench.tune_methods FOLDER")
+    if sys.argv[2:3] == ["--child"]:
+        print(json.dumps(_child(Path(sys.argv[1]), sys.argv[3])))
+    else:
+        harness.run("tune", measures(Path(sys.argv[1]), sys.argv[2:] or METHODS))

@@ -1,0 +1,58 @@
+"""Learning rates to start from, by method and rank, where the spec gives none."""
+
+from __future__ import annotations
+
+import math
+
+from seekloop.model.families import FamilyCard
+from seekloop.tune.method_spec import FullMethod, LoraMethod, MethodSpec, PeftMethod
+from seekloop.tune.soft_spec import LastLayersMethod, PrefixMethod, PromptMethod, PTuningMethod
+
+__all__ = ["default_rate", "rate_factors"]
+
+_proven_rank = 32
+"""Up to here the family's own rate holds: at 2e-4 and rank 256 the loss went from 1.4 to 16 (paiml/aprender#2258)."""
+_peft = {"IA3": 3e-3, "LN_TUNING": 1e-3, "VERA": 4e-3}
+"""Liu et al. 2022 (IA3), Zhao et al. 2024 (norms), Kopiczko et al. 2024 (VeRA); others begin at LoRA's."""
+
+
+def default_rate(spec: MethodSpec, card: FamilyCard) -> float:
+    """The peak learning rate to take where the spec gives none.
+
+    | method | rate |
+    |---|---|
+    | full | the family's for full tuning |
+    | LoRA to rank 32, DoRA, PiSSA, QLoRA | the family's for LoRA |
+    | LoRA above | half of it for each doubling: 64, 1/2; 128, 1/4; 256, 1/8 (paiml/aprender#2258) |
+    | rank-stabilised | the family's at every rank: the factor already falls with it |
+    | LoRA+ | of A, less by the square root of the ratio: the geometric mean of A's and B's is the family's |
+    | IA3, VeRA, norms | their papers' |
+    | prefix and prompt tuning, P-tuning | 2e-2, 3e-3: the best of a few on ten Banking77 intents |
+    | last layers | twice the family's for full tuning |
+    | adapter layers | the family's for LoRA |
+    """
+    rates = card.learning_rates
+    match spec:
+        case FullMethod():
+            return rates.full
+        case LoraMethod():
+            ranks = max([spec.rank, *spec.rank_pattern.values()])
+            stable = spec.scaling == "rank_stabilised"
+            return rates.lora * (1.0 if stable else min(1.0, _proven_rank / ranks)) / math.sqrt(spec.rate_ratio)
+        case PeftMethod():
+            return _peft.get(spec.peft_type, rates.lora)
+        case PrefixMethod() | PromptMethod():
+            return 2e-2
+        case PTuningMethod():
+            return 3e-3
+        case LastLayersMethod():
+            return 2 * rates.full
+        case _:
+            return rates.lora
+
+
+def rate_factors(spec: MethodSpec) -> dict[str, float]:
+    """Last part of a parameter's name -> what its rate is multiplied by (LoRA+, Hayou et al. 2024)."""
+    if isinstance(spec, LoraMethod) and spec.rate_ratio != 1.0:
+        return {"lora_B": spec.rate_ratio}
+    return {}
