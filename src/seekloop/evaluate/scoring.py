@@ -83,7 +83,7 @@ def score(
         row=row.id,
         label=None if form == "text" else row.label,
         got_label=got_label,
-        correct=got == expected if form == "text" else got_label == row.label,
+        correct=got == expected if form == "text" else _same_label(got_label, row),
         expected=expected,
         got=got,
         reference_text=reference_text,
@@ -118,6 +118,13 @@ def read_answers(path: Path) -> list[Scored]:
     """The scored answers of a report."""
     with path.open(encoding="utf-8") as file:
         return [Scored(**json.loads(line)) for line in file]
+
+
+def _same_label(got: str | None, row: Row) -> bool:
+    """Whether it is the row's label; of several, the order does not count."""
+    if got is None or len(row.labels) < 2:
+        return got == row.label
+    return set(labelled.split_labels(got)) == set(row.labels)
 
 
 def _rouge(reference: str, text: str, *, language: str) -> float | None:

@@ -43,6 +43,10 @@ class View:
     ids: tuple[int, ...]
     labels: tuple[int, ...]
     """The id itself where it is trained, -100 elsewhere; not shifted."""
+    side: int = 0
+    """Of two answers that are compared: 0 the better one, 1 the other."""
+    begins: int = 0
+    """Place of the answer's first token, where its prompt is labelled too."""
 
 
 class _Settings(BaseModel):
@@ -160,6 +164,18 @@ class Codec:
             *self._vocabulary.encode(answers.render(message, self._settings.answer, text_tags=self._text_tags)),
             self.eos_id,
         )
+
+    def text_ids(self, text: str) -> tuple[int, ...]:
+        """The ids of plain text: BOS where the family has one, the text, and what ends a document in this family."""
+        start = () if self.bos_id is None else (self.bos_id,)
+        return (*start, *self._vocabulary.encode([Piece(text, False)]), self.end_of_text_id)
+
+    @property
+    def end_of_text_id(self) -> int:
+        """What ends a document: the second of the family's stops, where answers end with a token of their own."""
+        stops = self._settings.stops
+        end: int = self._vocabulary.control_ids[stops[1] if len(stops) > 1 else stops[0]]
+        return end
 
     def views(self, row: Row) -> list[View]:
         """The training sequences of a row, one or more trained turns in each.
