@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from seekloop.model.arithmetic import adapter_parameters, parameters, train_memory_bytes, train_seconds
+from seekloop.model.arithmetic import adapter_parameters, adapter_width, kept_a_token, parameters, train_seconds
 from seekloop.model.families import card
 from seekloop.system.errors import ModelError
 
@@ -95,20 +95,16 @@ def test_activations_are_what_autograd_keeps_within_a_tenth(full):
     model = AutoModelForCausalLM.from_config(config)
     for name, weight in model.named_parameters():
         weight.requires_grad_(full or "proj" in name)
-    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-    empty, whole = (
-        train_memory_bytes(config.to_dict(), trainable=trained, tokens=tokens, labelled=0) for tokens in (0, 256)
-    )
-    assert whole - empty == pytest.approx(kept_by_autograd(model, torch.zeros(2, 128, dtype=torch.long)), rel=0.1)
+    kept = 4 * 256 * kept_a_token(config.to_dict(), adapter=not full)
+    assert kept == pytest.approx(kept_by_autograd(model, torch.zeros(2, 128, dtype=torch.long)), rel=0.1)
 
 
-def test_memory_is_weights_optimizer_activations_and_head():
+def test_checkpointing_keeps_less_and_an_adapter_its_low_rank_products_too():
     config = {"model_type": "llama", **SMOLLM2}
-    own = parameters(config)
-    assert train_memory_bytes(config, trainable=own, tokens=0, labelled=0) == 16 * own
-    assert train_memory_bytes(config, trainable=1000, tokens=0, labelled=10) == 4 * own + 16_000 + 10 * 12 * 49152
-    checkpointed = train_memory_bytes(config, trainable=own, tokens=4096, labelled=0, checkpointing=True)
-    assert checkpointed < train_memory_bytes(config, trainable=own, tokens=4096, labelled=0) / 2
+    kept = kept_a_token(config, adapter=True)
+    assert kept_a_token(config, adapter=True, checkpointing=True) < kept / 5
+    width = adapter_width(config, rank=8, targets=["q_proj", "up_proj"])
+    assert (width, kept_a_token(config, adapter=True, width=width)) == (8 * 2 * 30, kept + 480)
 
 
 def test_seconds_are_six_operations_a_weight_and_token_in_full_training():

@@ -1,0 +1,1 @@
+"""AutoFT: which numbers of a tuning spec are best for a dataset, within a budget."""
