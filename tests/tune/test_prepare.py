@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,11 +15,23 @@ from seekloop.model import families
 from seekloop.model.codec import Codec, View
 from seekloop.model.tokenizers import tiny_tokenizer
 from seekloop.system.errors import SeekloopError
+from seekloop.system.progress import Silent
 from seekloop.tune.prepare import Prepared, check_view, marked, prepare
 from seekloop.tune.spec import TuneSpec
 from tests.runtime.train.making import dataset, row, rows
 
 LOG = logging.getLogger("tests.tune")
+
+
+class Told(Silent):
+    """Keeps what is said to people."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        """Keep it."""
+        self.lines.append(text)
 
 
 @pytest.fixture
@@ -30,7 +43,9 @@ def codec() -> Codec:
 
 def _prepare(ctx: RunContext, codec: Codec, *, train: Sequence[Row], test: Sequence[Row] = (), **spec: Any) -> Prepared:
     made = dataset(ctx, train=train, test=test)
-    return prepare(made, codec, spec=TuneSpec.parse(spec), context=2048, store=ctx.store, logger=LOG)
+    return prepare(
+        made, codec, spec=TuneSpec.parse(spec), context=2048, store=ctx.store, logger=LOG, progress=ctx.progress
+    )
 
 
 def _code(ctx: RunContext, codec: Codec, **options: Any) -> SeekloopError:
@@ -56,8 +71,11 @@ def test_a_dataset_without_train_rows_is_refused(ctx: RunContext, codec: Codec) 
         ({"plain": True}, "1 plain texts"),
     ],
 )
-def test_rows_that_are_no_answers_to_learn_are_refused(ctx: RunContext, codec: Codec, change: Any, kinds: str) -> None:
-    error = _code(ctx, codec, train=[*rows(3), row(9).model_copy(update=change)])
+def test_rows_of_several_kinds_are_refused_with_counts(ctx: RunContext, codec: Codec, change: Any, kinds: str) -> None:
+    mixed = [*rows(3), row(9).model_copy(update=change)]
+    error = _code(ctx, codec, train=mixed)
+    assert (error.code, error.facts["kinds"]) == ("tune.mixed_rows", f"3 answers, {kinds}")
+    error = _code(ctx, codec, train=mixed, objective="answers")
     assert (error.code, error.facts["kinds"]) == ("tune.other_rows", kinds)
 
 
@@ -76,14 +94,13 @@ def test_rows_that_are_too_long_are_refused_with_counts(ctx: RunContext, codec: 
     assert error.facts["rows"] == long.id
 
 
-def test_rows_that_are_too_long_are_left_out_when_asked_and_named(
-    ctx: RunContext, codec: Codec, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_rows_that_are_too_long_are_left_out_when_asked_and_named(ctx: RunContext, codec: Codec) -> None:
     long = row(50, answer="word " * 60)
-    prepared = _prepare(ctx, codec, train=[*rows(3), long], max_length=100, too_long="drop")
+    told = Told()
+    prepared = _prepare(replace(ctx, progress=told), codec, train=[*rows(3), long], max_length=100, too_long="drop")
     assert prepared.too_long == (long.id,)
     assert len(prepared.train) == 3
-    assert long.id in caplog.text
+    assert long.id in told.lines[0]
 
 
 def test_leaving_out_every_row_is_refused(ctx: RunContext, codec: Codec) -> None:

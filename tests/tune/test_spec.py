@@ -9,6 +9,8 @@ import pytest
 from seekloop.system.errors import UsageError
 from seekloop.tune.aliases import ALIASES
 from seekloop.tune.method_spec import FullMethod, LoraMethod
+from seekloop.tune.objective_spec import AnswersObjective, DpoObjective, KtoObjective
+from seekloop.tune.schedule_spec import ScheduleSpec
 from seekloop.tune.spec import TuneSpec
 
 
@@ -50,8 +52,7 @@ def test_a_llama_factory_config_reads_as_it_is() -> None:
         rows_per_step=8,
         learning_rate=1e-4,
         epochs=3,
-        schedule="constant",
-        warmup_ratio=0.1,
+        schedule=ScheduleSpec(type="constant", warmup_ratio=0.1),
         save_every_steps=50,
     )
 
@@ -67,6 +68,26 @@ def test_a_llama_factory_config_reads_as_it_is() -> None:
         ({"load_best_model_at_end": True}, {"keep": "best"}),
         ({"micro_batch_size": 3}, {"rows_per_step": 3}),
         ({"lr": 0.1, "num_epochs": 1}, {"learning_rate": 0.1, "epochs": 1}),
+        ({"schedule": "linear"}, {"schedule": {"type": "linear"}}),
+        ({"lr_scheduler_type": "cosine_with_min_lr"}, {"schedule": {"type": "cosine"}}),
+        ({"warmup_ratio": 0.3, "schedule": "constant"}, {"schedule": {"type": "constant", "warmup_ratio": 0.3}}),
+        ({"warmup_steps": 5}, {"schedule": {"warmup_steps": 5}}),
+        ({"min_lr": 1e-6}, {"schedule": {"final_learning_rate": 1e-6}}),
+        ({"lr_scheduler_kwargs": {"min_lr": 1e-6}}, {"schedule": {"final_learning_rate": 1e-6}}),
+        (
+            {"learning_rate": 0.5, "lr_scheduler_kwargs": {"min_lr_rate": 0.5}},
+            {"learning_rate": 0.5, "schedule": {"final_learning_rate": 0.25}},
+        ),
+        ({"max_steps": -1}, {"max_steps": None}),
+        ({"eval_steps": 50}, {"validation": {"every_steps": 50}}),
+        ({"validate_every_steps": 50}, {"validation": {"every_steps": 50}}),
+        (
+            {"early_stopping_patience": 3, "early_stopping_threshold": 0.01, "metric_for_best_model": "eval_loss"},
+            {"validation": {"patience": 3, "min_delta": 0.01, "metric": "loss"}},
+        ),
+        ({"bf16": True, "gradient_checkpointing": False}, {"compute": {"precision": "bf16", "checkpointing": "off"}}),
+        ({"save_optimizer": True}, {"optimizer": {"save": True}}),
+        ({"resume_from_checkpoint": True, "packing": False}, {}),
     ],
 )
 def test_other_names_mean_ours(given: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -76,8 +97,9 @@ def test_other_names_mean_ours(given: dict[str, Any], expected: dict[str, Any]) 
 def test_every_alias_leads_to_a_key_that_exists() -> None:
     for path, _ in ALIASES.values():
         parent, _, leaf = path.rpartition(".")
-        fields = LoraMethod.model_fields if parent == "method" else TuneSpec.model_fields
-        assert leaf in fields
+        groups = {"": (TuneSpec,), "method": (LoraMethod,), "objective": (AnswersObjective, DpoObjective, KtoObjective)}
+        owners = groups.get(parent) or (type(TuneSpec().__dict__[parent]),)
+        assert any(leaf in owner.model_fields for owner in owners)
 
 
 @pytest.mark.parametrize(
@@ -86,12 +108,37 @@ def test_every_alias_leads_to_a_key_that_exists() -> None:
         {"lr": 0.1, "learning_rate": 0.1},
         {"lora_rank": 4, "method": {"rank": 4}},
         {"per_device_train_batch_size": 2, "rows_per_step": 2},
+        {"warmup_steps": 2, "schedule": {"warmup_steps": 2}},
+        {"schedule": "linear", "lr_scheduler_type": "linear"},
     ],
 )
 def test_a_key_under_two_names_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(UsageError) as caught:
         TuneSpec.parse(given)
     assert caught.value.code == "tune.key_twice"
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"warmup_ratio": 0.1, "warmup_steps": 10}, "tune.two_warmups"),
+        ({"schedule": {"type": "constant", "final_learning_rate": 1e-6}}, "tune.constant_has_no_end"),
+        ({"learning_rate": 1e-4, "final_learning_rate": 1e-3}, "tune.rate_would_rise"),
+        ({"packing": True}, "tune.no_packing"),
+        ({"resume_from_checkpoint": "output/checkpoint-50"}, "tune.resume_key"),
+        ({"lr_scheduler_kwargs": {"num_cycles": 2}}, "system.spec_unknown_key"),
+    ],
+)
+def test_what_contradicts_itself_or_promises_something_else_is_refused(given: dict[str, Any], code: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        TuneSpec.parse(given)
+    assert caught.value.code == code
+
+
+def test_reading_a_spec_changes_nothing_of_what_was_given() -> None:
+    given = {"schedule": {"type": "linear"}, "warmup_steps": 3}
+    TuneSpec.parse(given)
+    assert given == {"schedule": {"type": "linear"}, "warmup_steps": 3}
 
 
 def test_an_unknown_key_is_refused_with_the_likely_one() -> None:

@@ -8,6 +8,8 @@ from seekloop.artifact.kinds import Checkpoint
 from seekloop.artifact.store import Store
 from seekloop.model.codec import Codec
 from seekloop.runtime.linear import quicken
+from seekloop.runtime.quantised import Quantisation, quantise, read_note
+from seekloop.runtime.train.classifiers import open_head
 from seekloop.runtime.train.methods.adapters import open_adapter
 from seekloop.runtime.weights import open_model
 from seekloop.system import digests
@@ -16,8 +18,16 @@ from seekloop.system.errors import ModelError
 __all__ = ["base_of", "codec_of", "load"]
 
 
-def load(checkpoint: Checkpoint, *, store: Store) -> nn.Module:
-    """The checkpoint as a transformers model, fp32, in eval mode; an adapter comes as LoRA layers on its base.
+def load(checkpoint: Checkpoint, *, store: Store, storage: Quantisation | None = None) -> nn.Module:
+    """The checkpoint as a transformers model, fp32, in eval mode; an adapter comes as layers on its base,
+    a classifier with its head.
+
+    A base that an adapter was trained on in fewer bits is stored so again: the model is the one that was trained.
+
+    Args:
+        checkpoint: a base, a full checkpoint or an adapter.
+        store: where it, and an adapter's base, are.
+        storage: how to hold the linear layers of what is no adapter; None: in full.
 
     Raises:
         ModelError: it is in a compressed form that torch does not run, or its files do not fit together.
@@ -25,10 +35,16 @@ def load(checkpoint: Checkpoint, *, store: Store) -> nn.Module:
     """
     if checkpoint.form == "gguf":
         raise ModelError("train.not_for_torch", id=digests.short(checkpoint.id), form=checkpoint.form)
-    model = open_model(store.folder(base_of(checkpoint, store).id))
+    base = store.folder(base_of(checkpoint, store).id)
+    model, layers = open_model(base), None
     quicken(model)
     if checkpoint.form == "adapter":
+        storage, layers = read_note(store.folder(checkpoint.id))
+    if storage is not None:
+        quantise(model, storage, layers=layers, file=base / "model.safetensors")
+    if checkpoint.form == "adapter":
         open_adapter(model, store.folder(checkpoint.id))
+    open_head(model, store.folder(checkpoint.id))
     return model.eval().requires_grad_(False)
 
 

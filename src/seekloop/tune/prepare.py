@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from seekloop.artifact.kinds import Dataset
@@ -12,12 +12,18 @@ from seekloop.artifact.rows import Row, read_rows
 from seekloop.artifact.store import Store
 from seekloop.model.codec import Codec, View
 from seekloop.runtime.train.batching import IGNORED, labelled
+from seekloop.runtime.train.classifiers import Classes
+from seekloop.runtime.train.objectives.objective import Objective, Score
 from seekloop.system import digests
 from seekloop.system.errors import TrainError
+from seekloop.system.progress import Progress
 from seekloop.text.normalize import key
+from seekloop.tune.objective_spec import ObjectiveSpec
+from seekloop.tune.objectives import build
+from seekloop.tune.objectives.encoded import Encoder
 from seekloop.tune.spec import TuneSpec
 
-__all__ = ["Prepared", "check_view", "marked", "prepare"]
+__all__ = ["Prepared", "check_view", "check_views", "marked", "prepare"]
 
 _named = 5
 
@@ -31,10 +37,25 @@ class Prepared:
     validation: list[View]
     too_long: tuple[str, ...]
     """Ids of the train rows that were left out for their length."""
+    shortened: dict[str, int]
+    """Train rows that lost the beginning of their context (`cut`) or came in parts (`parted`); `lost_turns`."""
+    spec: ObjectiveSpec
+    """What is minimised, chosen from the rows where the spec left that open."""
+    objective: Callable[[Score], Objective]
+    """The same for the loop, once the model as it is before training can score views."""
+    classes: Classes | None = None
+    """Of a classifier."""
 
 
 def prepare(
-    dataset: Dataset, codec: Codec, *, spec: TuneSpec, context: int, store: Store, logger: logging.Logger
+    dataset: Dataset,
+    codec: Codec,
+    *,
+    spec: TuneSpec,
+    context: int,
+    store: Store,
+    logger: logging.Logger,
+    progress: Progress,
 ) -> Prepared:
     """Encode a dataset's train and validation rows, and refuse what cannot train right.
 
@@ -45,10 +66,11 @@ def prepare(
         context: tokens that the model was made for.
         store: where the dataset is.
         logger: takes the preview and the row ledger.
+        progress: is told what was chosen and what was shortened.
 
     Raises:
-        TrainError: no train rows, rows that are no answers, test rows among them, rows too long, no trained token,
-            or an answer without its end.
+        TrainError: no train rows, rows that the objective is not for, test rows among them, rows too long, no trained
+            token, or an answer without its end.
         DataError: a row that the codec cannot encode; `where` is its place.
     """
     rows = {
@@ -56,16 +78,23 @@ def prepare(
     }
     if not rows["train"]:
         raise TrainError("tune.no_rows", id=digests.short(dataset.id), dropped=sum(dataset.dropped.values()))
-    _refuse_others(rows["train"])
+    objective = spec.objective or _chosen([*rows["train"], *rows["validation"]], progress=progress)
     _refuse_leaks(rows["train"], rows["test"])
-    limit = min(spec.max_length or context, context)
-    views = [codec.views(row) for row in rows["train"]]
-    kept, too_long = _of_length(views, limit=limit, spec=spec)
-    validation = [view for row in rows["validation"] for view in codec.views(row) if len(view.ids) <= limit]
-    for view in (view for row in kept for view in row):
-        check_view(view, codec)
-    _say(kept, too_long, dataset=dataset, codec=codec, logger=logger)
-    return Prepared(train=kept, validation=validation, too_long=too_long)
+    encoder = Encoder(codec=codec, limit=min(spec.max_length or context, context), too_long=spec.too_long)
+    encoded = build.encode(objective, train=rows["train"], validation=rows["validation"], encoder=encoder)
+    too_long = _of_length(encoder, progress=progress)
+    if encoded.classes is None:
+        check_views(encoded.train, codec, pieces=bool(encoder.outcomes.get("parted")))
+    _say(encoded.train, dataset=dataset, codec=codec, logger=logger)
+    return Prepared(
+        train=encoded.train,
+        validation=encoded.validation,
+        too_long=too_long,
+        shortened=_shortened(encoder),
+        spec=objective,
+        objective=encoded.objective,
+        classes=encoded.classes,
+    )
 
 
 def marked(view: View, codec: Codec) -> str:
@@ -82,16 +111,12 @@ def marked(view: View, codec: Codec) -> str:
     return text
 
 
-def _refuse_others(train: Sequence[Row]) -> None:
-    """Rows that say something else than one right answer: trained as such they would teach the wrong thing."""
-    found = {
-        "preferences": sum(bool(row.rejected) for row in train),
-        "verdicts": sum(row.desirable is not None for row in train),
-        "plain texts": sum(row.plain for row in train),
-    }
-    if any(found.values()):
-        kinds = ", ".join(f"{count} {name}" for name, count in found.items() if count)
-        raise TrainError("tune.other_rows", kinds=kinds)
+def _chosen(rows: Sequence[Row], *, progress: Progress) -> ObjectiveSpec:
+    """The objective that the rows ask for; anything but answers is said aloud."""
+    objective = build.choose(rows)
+    if objective.type != "answers":
+        progress.say(f"objective: {objective.type}, as the rows are {build.kind_of(rows[0])}")
+    return objective
 
 
 def _refuse_leaks(train: Sequence[Row], test: Iterable[Row]) -> None:
@@ -107,45 +132,75 @@ def _question(row: Row) -> str:
     return key("\n".join(message.content for message in row.messages if message.role == "user"))
 
 
-def _of_length(views: list[list[View]], *, limit: int, spec: TuneSpec) -> tuple[list[list[View]], tuple[str, ...]]:
-    lengths = [max(len(view.ids) for view in row) for row in views]
-    too_long = tuple(row[0].row for row, length in zip(views, lengths, strict=True) if length > limit)
-    if too_long and (spec.too_long == "refuse" or len(too_long) == len(views)):
+def _of_length(encoder: Encoder, *, progress: Progress) -> tuple[str, ...]:
+    """The train rows that were left out for their length, if they may be; says aloud what was shortened."""
+    out = tuple(encoder.outcomes.get("out", ()))
+    if out and (encoder.too_long == "refuse" or len(out) == len(encoder.lengths)):
         raise TrainError(
             "tune.too_long",
-            count=len(too_long),
-            total=len(views),
-            limit=limit,
-            median=round(statistics.median(lengths)),
-            longest=max(lengths),
-            rows=", ".join(too_long[:_named]),
+            count=len(out),
+            total=len(encoder.lengths),
+            limit=encoder.limit,
+            median=round(statistics.median(encoder.lengths)),
+            longest=max(encoder.lengths),
+            rows=", ".join(out[:_named]),
         )
-    return [row for row, length in zip(views, lengths, strict=True) if length <= limit], too_long
+    total, limit = len(encoder.lengths), encoder.limit
+    told = {
+        "out": "left out",
+        "cut": "cut from the left to the last turns that fit, the system message and the answers whole",
+        "parted": "trained in windows",
+    }
+    for outcome, what in told.items():
+        found = [row for name, ids in encoder.outcomes.items() if name == outcome for row in ids]
+        if found:
+            named = ", ".join(found[:_named])
+            progress.say(f"{len(found)} of {total} train rows are longer than {limit} tokens and were {what}: {named}")
+    if encoder.lost_turns:
+        progress.say(f"{encoder.lost_turns} answers went with the beginning of their conversations and are not trained")
+    return out
 
 
-def check_view(view: View, codec: Codec) -> None:
+def _shortened(encoder: Encoder) -> dict[str, int]:
+    counts: dict[str, int] = {name: len(ids) for name, ids in encoder.outcomes.items() if name != "out"}
+    return {**counts, "lost_turns": encoder.lost_turns} if counts else {}
+
+
+def check_views(rows: Sequence[Sequence[View]], codec: Codec, *, pieces: bool = False) -> None:
+    """Check every view; of rows in `pieces` only the last need hold the end token.
+
+    Raises:
+        TrainError: one breaks a promise; names the row.
+    """
+    for row in rows:
+        for view in row:
+            check_view(view, codec, piece=pieces)
+
+
+def check_view(view: View, codec: Codec, *, piece: bool = False) -> None:
     """Check what the codec promises about a view: it trains something, its end too, and begins with exactly one BOS.
+
+    Args:
+        view: of a train row.
+        codec: that made it.
+        piece: whether it may be a part of something longer, whose end is in another view.
 
     Raises:
         TrainError: it does not hold; names the row.
     """
     if not labelled(view):
         raise TrainError("tune.nothing_trained", row=view.row)
-    if view.labels[-1] != codec.eos_id:
+    if not piece and view.labels[-1] not in (codec.eos_id, codec.end_of_text_id):
         raise TrainError("tune.no_end", row=view.row)
     if codec.bos_id is not None and (view.ids[0] != codec.bos_id or view.ids.count(codec.bos_id) != 1):
         raise TrainError("tune.not_one_bos", row=view.row, count=view.ids.count(codec.bos_id))
 
 
-def _say(
-    kept: list[list[View]], too_long: tuple[str, ...], *, dataset: Dataset, codec: Codec, logger: logging.Logger
-) -> None:
+def _say(kept: list[list[View]], *, dataset: Dataset, codec: Codec, logger: logging.Logger) -> None:
     views = [view for row in kept for view in row]
     tokens, trained = sum(len(view.ids) for view in views), sum(labelled(view) for view in views)
     ledger = {**dataset.splits, **{f"dropped {reason}": count for reason, count in dataset.dropped.items()}}
     parts = " + ".join(f"{count} {name}" for name, count in ledger.items())
     logger.info("rows: %d in = %s", dataset.rows, parts)
-    if too_long:
-        logger.warning("left out %d train rows that are too long: %s", len(too_long), ", ".join(too_long[:_named]))
     logger.info("one epoch: %d rows, %d tokens, %d of them trained", len(kept), tokens, trained)
     logger.info("trained between ⟦ and ⟧: %s", marked(views[0], codec))

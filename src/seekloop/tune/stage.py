@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+import statistics
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
 from seekloop.artifact.context import Job, RunContext
-from seekloop.artifact.kinds import Checkpoint
+from seekloop.artifact.kinds import Checkpoint, Dataset
 from seekloop.artifact.store import Store
 from seekloop.model.codec import Codec
 from seekloop.runtime import models
+from seekloop.runtime.answers import AnswerCheck
+from seekloop.runtime.train import curves
 from seekloop.runtime.train.batching import StepPlan
+from seekloop.runtime.train.classifiers import read_classes, write_classifier
 from seekloop.runtime.train.loop import LoopConfig, train
+from seekloop.runtime.train.methods.method import Method
+from seekloop.runtime.train.objectives.objective import Objective, Score
+from seekloop.runtime.train.ranks import Ranks
+from seekloop.runtime.train.reference import reference_scores
 from seekloop.runtime.train.state import State, Work
-from seekloop.system import digests, provenance
+from seekloop.runtime.train.validating import Validation
+from seekloop.system import digests
 from seekloop.system.errors import TrainError
+from seekloop.system.memory import PeakMeter
+from seekloop.system.progress import Silent
 from seekloop.tune.methods import build as methods
+from seekloop.tune.objectives import build as objectives
 from seekloop.tune.prepare import Prepared, prepare
+from seekloop.tune.record import compared, planned, run_key
 from seekloop.tune.spec import TuneInputs, TuneSpec
+from seekloop.tune.trackers.reporting import reporting
 
-__all__ = ["run"]
+__all__ = ["context_length", "loop_config", "run", "step_plan", "train_on"]
+
+_warmup = 0.1
+"""Share of the steps, where the spec gives neither share nor number."""
+_moments_file = "optimizer.safetensors"
 
 
 def run(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext) -> Checkpoint:
-    """Train a checkpoint on a dataset's train rows.
+    """Train a checkpoint on a dataset's train rows, together with the processes that this one was started with.
 
     Interrupted in any way and called again with the same arguments, it goes on where it was and gives the same id.
+    Each process returns the same checkpoint; the first one writes it.
 
     Raises:
         TrainError: the run cannot be right, or stopped being right; nothing was committed.
@@ -32,36 +59,72 @@ def run(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext) -> Checkpoint:
         ModelError: the checkpoint cannot be trained.
         ArtifactError: an input is not in the store, or the disk is full.
     """
+    with Ranks.open() as ranks:
+        return _run(spec, inputs, ctx=ctx if ranks.first else replace(ctx, progress=Silent()), ranks=ranks)
+
+
+def _run(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext, ranks: Ranks) -> Checkpoint:
     parent = inputs.checkpoint
     if parent.form == "gguf":
         raise TrainError("tune.compressed", id=digests.short(parent.id), form=parent.form)
     base = models.base_of(parent, ctx.store)
     codec = models.codec_of(parent, store=ctx.store)
-    method = methods.build(spec.method, parent, card=codec.card, store=ctx.store, logger=ctx.logger)
+    method = methods.build(
+        spec.method,
+        parent,
+        dataset=inputs.dataset,
+        seed=ctx.seed,
+        card=codec.card,
+        store=ctx.store,
+        logger=ctx.logger,
+    )
     prepared = prepare(
         inputs.dataset,
         codec,
         spec=spec,
-        context=_context(base, codec, store=ctx.store),
+        context=context_length(base, codec, store=ctx.store) - methods.virtual_tokens(spec.method),
         store=ctx.store,
         logger=ctx.logger,
+        progress=ctx.progress,
     )
-    model = models.load(parent, store=ctx.store)
-    work = Work(ctx.work / f"tune-{_key(spec, inputs, ctx=ctx)}")
-    with work.locked(), ctx.job("tune", spec) as job:
+    _check_classifier(spec, parent, prepared=prepared, store=ctx.store)
+    foretold = planned(spec, inputs, base=base, prepared=prepared, ctx=ctx)
+    meter = PeakMeter()
+    model = models.load(parent, store=ctx.store, storage=methods.storage(spec.method))
+    plan = step_plan(spec, prepared, seed=ctx.seed)
+    work = Work(ctx.work / f"tune-{run_key(spec, inputs, ctx=ctx)}", moments=_moments(spec, parent, ctx=ctx))
+    with (
+        work.locked() if ranks.first else contextlib.nullcontext(),
+        reporting(
+            spec.report_to if ranks.first else (), key=work.folder.name, facts=_facts(spec, inputs, ctx=ctx), ctx=ctx
+        ) as reports,
+        ctx.job("tune", spec) as job,
+    ):
+        with ranks.in_turn():
+            objective = prepared.objective(_reference(model, work, spec=spec, pad=codec.pad_id, ctx=ctx))
         state = train(
             model,
             method,
-            plan=_plan(spec, prepared, seed=ctx.seed),
-            config=_loop_config(spec, codec),
+            plan=plan,
+            config=replace(
+                loop_config(spec, prepared, codec=codec, objective=objective),
+                validation=_validation(spec, inputs.dataset, prepared=prepared, codec=codec, seed=ctx.seed),
+                observers=reports.observers,
+            ),
             validation=prepared.validation,
             work=work,
             ctx=ctx,
+            ranks=ranks,
         )
+        if not ranks.first:
+            return ctx.store.open(ranks.text_of_first(""), Checkpoint)
         job.earlier_s = state.earlier_s
-        parameters = method.export(model, job.draft.folder)
-        codec.save(job.draft.folder)
-        _write_state(job, state, prepared=prepared)
+        job.spec = _settled(spec, state)
+        took = compared(foretold, memory=meter.peak_bytes(), state=state, ctx=ctx)
+        parameters = _write_model(job, model, method=method, prepared=prepared, codec=codec)
+        _write_state(job, state, prepared=prepared, steps=plan.steps)
+        if spec.optimizer.save:
+            shutil.copyfile(work.file(state.step, _moments_file), job.path(_moments_file))
         best = state.best if spec.keep == "best" else None
         parents = {"dataset": inputs.dataset.id, "base": base.id}
         final = job.commit(
@@ -74,40 +137,143 @@ def run(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext) -> Checkpoint:
                 parameters=parameters,
                 trained_tokens=parent.trained_tokens + (best.labelled if best else state.labelled),
             ),
-            cost=_cost(state),
+            cost={**_cost(state), **took, "processes": ranks.count},
         )
+        reports.artifact = final.id
         work.remove()
+    ranks.text_of_first(final.id)
     return final
 
 
-def _context(base: Checkpoint, codec: Codec, *, store: Store) -> int:
+def _reference(model: nn.Module, work: Work, *, spec: TuneSpec, pad: int, ctx: RunContext) -> Score:
+    """The model as it is before training, for objectives that are measured against it."""
+    file = work.folder / "reference.jsonl"
+    return lambda views: reference_scores(
+        model, views, file=file, tokens_per_batch=spec.tokens_per_batch, pad=pad, ctx=ctx
+    )
+
+
+def _write_model(job: Job, model: nn.Module, *, method: Method, prepared: Prepared, codec: Codec) -> int:
+    """The checkpoint's weights, a classifier's head among them, and its codec; returns how many weights there are."""
+    parameters = method.export(model, job.draft.folder)
+    if prepared.classes is not None:
+        head = write_classifier(model, job.draft.folder, classes=prepared.classes, pad=codec.pad_id)
+        parameters += head if method.form == "adapter" else 0
+    codec.save(job.draft.folder)
+    return parameters
+
+
+def _check_classifier(spec: TuneSpec, parent: Checkpoint, *, prepared: Prepared, store: Store) -> None:
+    """A classifier stays one, with the classes that it has; only some methods leave room for its head."""
+    own, wanted = read_classes(store.folder(parent.id)), prepared.classes
+    if own is not None and own != wanted:
+        raise TrainError("tune.other_classes", id=digests.short(parent.id), classes=", ".join(own.names))
+    if wanted is not None and spec.method.type not in ("lora", "full"):
+        raise TrainError("tune.classify_method", method=spec.method.type)
+
+
+def train_on(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext) -> Checkpoint:
+    """`run` for a checkpoint that was trained before: its weights, under a schedule of its own.
+
+    Raises:
+        TrainError: the checkpoint is a base, which nothing was trained on here; and as for `run`.
+    """
+    if not inputs.checkpoint.trained_tokens:
+        raise TrainError("tune.nothing_to_continue", id=digests.short(inputs.checkpoint.id))
+    return run(spec, inputs, ctx=ctx)
+
+
+def context_length(base: Checkpoint, codec: Codec, *, store: Store) -> int:
     """Tokens that the model was made for."""
     config = json.loads(store.path(base.id, "config.json").read_text("utf-8"))
     return int(config.get("max_position_embeddings", codec.card.context_length))
 
 
-def _key(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext) -> str:
-    """Everything that decides what a run does, as the name of its work folder."""
-    parts = [spec.digest, inputs.dataset.id, inputs.checkpoint.id, ctx.seed, provenance.code_version()]
-    return digests.of_json(parts).removeprefix("sha256:")[:16]
+def _facts(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext) -> dict[str, Any]:
+    """What trackers are told of a run before its first step."""
+    return {
+        "spec": spec.model_dump(mode="json"),
+        "dataset": inputs.dataset.id,
+        "checkpoint": inputs.checkpoint.id,
+        "seed": ctx.seed,
+    }
 
 
-def _loop_config(spec: TuneSpec, codec: Codec) -> LoopConfig:
+def loop_config(spec: TuneSpec, prepared: Prepared, *, codec: Codec, objective: Objective) -> LoopConfig:
+    """The loop's numbers; a rate that the spec leaves open is the family's for the method."""
+    usual = methods.default_rate(spec.method, codec.card) * objectives.rate_factor(prepared.spec)
+    schedule = spec.schedule
     return LoopConfig(
-        learning_rate=spec.learning_rate or methods.default_rate(spec.method, codec.card),
-        schedule=spec.schedule,
-        warmup=spec.warmup_ratio,
+        learning_rate=spec.learning_rate or usual,
+        objective=objective,
+        schedule=schedule.type,
+        warmup=_warmup if schedule.warmup_ratio is None else schedule.warmup_ratio,
+        warmup_steps=schedule.warmup_steps,
+        final_learning_rate=schedule.final_learning_rate,
         weight_decay=spec.weight_decay,
         max_grad_norm=spec.max_grad_norm,
         tokens_per_batch=spec.tokens_per_batch,
         pad=codec.pad_id,
         keep=spec.keep,
+        precision=spec.compute.precision,
+        checkpointing=spec.compute.checkpointing,
         save_every_steps=spec.save_every_steps,
         save_every_s=spec.save_every_s,
+        rate_factors=methods.rate_factors(spec.method),
+        save_last=spec.optimizer.save,
     )
 
 
-def _plan(spec: TuneSpec, prepared: Prepared, *, seed: int) -> StepPlan:
+def _validation(spec: TuneSpec, dataset: Dataset, *, prepared: Prepared, codec: Codec, seed: int) -> Validation:
+    """When and how to look at the validation rows.
+
+    Raises:
+        TrainError: the run is to go by them, and there are none.
+    """
+    told = spec.validation
+    if (told.patience or spec.keep == "best") and not prepared.validation:
+        raise TrainError("tune.no_validation", id=digests.short(dataset.id))
+    check = None
+    if told.metric == "answers" and prepared.validation:
+        first_line = dataset.answer == "label_then_text"
+        check = AnswerCheck.of(prepared.validation, codec, at_most=told.answers, seed=seed, first_line=first_line)
+    return Validation(
+        every_steps=told.every_steps,
+        metric=told.metric,
+        answers=check,
+        patience=told.patience,
+        min_delta=told.min_delta,
+    )
+
+
+def _moments(spec: TuneSpec, parent: Checkpoint, *, ctx: RunContext) -> Mapping[str, Tensor] | None:
+    """The optimizer's state that the parent holds, where it is asked for.
+
+    Raises:
+        TrainError: it holds none.
+    """
+    if not spec.optimizer.take:
+        return None
+    if _moments_file not in parent.files:
+        raise TrainError("tune.no_moments", id=digests.short(parent.id))
+    ctx.progress.say(f"optimizer: goes on with the state of {digests.short(parent.id)}")
+    return load_file(ctx.store.path(parent.id, _moments_file))
+
+
+def _settled(spec: TuneSpec, state: State) -> TuneSpec:
+    """The spec with what `auto` came to in its place: whoever repeats it elsewhere computes alike."""
+    checkpointing = "on" if state.choices["checkpointing"] else "off"
+    compute = spec.compute.model_copy(update={"precision": state.choices["precision"], "checkpointing": checkpointing})
+    return _unwatched(spec).model_copy(update={"compute": compute})
+
+
+def _unwatched(spec: TuneSpec) -> TuneSpec:
+    """The spec without those who only watch: they are no part of what comes out."""
+    return spec.model_copy(update={"report_to": ()})
+
+
+def step_plan(spec: TuneSpec, prepared: Prepared, *, seed: int) -> StepPlan:
+    """Which rows make which step."""
     return StepPlan(
         rows=prepared.train,
         rows_per_step=spec.rows_per_step,
@@ -117,18 +283,23 @@ def _plan(spec: TuneSpec, prepared: Prepared, *, seed: int) -> StepPlan:
     )
 
 
-def _write_state(job: Job, state: State, *, prepared: Prepared) -> None:
-    """`trainer_state.json` in Hugging Face's form; nothing in it depends on the day or the machine's speed."""
+def _write_state(job: Job, state: State, *, prepared: Prepared, steps: int) -> None:
+    """`trainer_state.json` in Hugging Face's form, and its curves; nothing there depends on the day or on speed."""
     value = {
         "global_step": state.step,
         "num_input_tokens_seen": state.tokens,
         "labelled_tokens": state.labelled,
         "best_global_step": state.best.step if state.best else None,
         "best_metric": state.best.loss if state.best else None,
+        "objective": prepared.spec.model_dump(mode="json"),
+        "best_answers": state.best.answers if state.best else None,
+        "stopped_early": state.step < steps,
         "too_long": list(prepared.too_long),
+        "shortened": prepared.shortened,
         "log_history": state.history,
     }
     job.path("trainer_state.json").write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", "utf-8")
+    job.path("curves.html").write_text(curves.page(state.history, title="Learning curves"), "utf-8")
 
 
 def _cost(state: State) -> dict[str, float]:
@@ -138,4 +309,6 @@ def _cost(state: State) -> dict[str, float]:
         "labelled_tokens": state.labelled,
         "train_s": round(state.seconds, 3),
         "tokens_per_s": round(state.tokens / state.seconds, 1) if state.seconds else 0.0,
+        "tokens_per_s_slowest_step": round(min(state.speeds, default=0.0), 1),
+        "tokens_per_s_median_step": round(statistics.median(state.speeds or [0.0]), 1),
     }

@@ -7,11 +7,8 @@ touched so many times: after a step, and after what a step leaves on disk.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,10 +17,11 @@ from seekloop.artifact.kinds import Checkpoint, Dataset
 from seekloop.artifact.ledger import Ledger
 from seekloop.artifact.store import Store
 from seekloop.runtime.tiny import tiny_base
+from seekloop.system import provenance
 from seekloop.system.errors import TrainError
-from seekloop.system.progress import Silent
 from seekloop.tune.spec import TuneInputs, TuneSpec
 from seekloop.tune.stage import run
+from tests.killing import Fatal, forked, send
 from tests.runtime.train.making import dataset, rows
 
 SPEC = TuneSpec.parse(
@@ -41,28 +39,6 @@ KILLS = (1, 2, 3, 4, 6, 8, 9, 10, 12)
 """Each step touches the bar twice: before its checkpoint, and after."""
 
 
-class Fatal(Silent):
-    """Progress that sends this process a signal at its `at`-th touch."""
-
-    def __init__(self, at: int, number: signal.Signals) -> None:
-        self.left, self.number = at, number
-
-    @contextmanager
-    def task(self, name: str, *, total: float | None = None, done: float = 0.0) -> Iterator[Fatal]:
-        """The bar is the object itself."""
-        yield self
-
-    def advance(self, amount: float = 1.0) -> None:
-        """One touch; so is `note`."""
-        self.left -= 1
-        if self.left == 0:
-            os.kill(os.getpid(), self.number)
-
-    def note(self, text: str) -> None:
-        """One touch."""
-        self.advance()
-
-
 def context(folder: Path) -> RunContext:
     """A project in `folder`."""
     return RunContext(
@@ -70,41 +46,57 @@ def context(folder: Path) -> RunContext:
     )
 
 
-def attempt(folder: Path, identities: tuple[str, str], *, at: int, number: signal.Signals) -> str:
+def attempt(
+    folder: Path, identities: tuple[str, str], *, at: int, number: signal.Signals, spec: TuneSpec = SPEC
+) -> str:
     """Tune in `folder`; the id that came out, or the code of the error."""
-    ctx = replace(context(folder), progress=Fatal(at, number))
+    progress = Fatal(at, send(number), touches=("advance", "note"))
+    ctx = replace(context(folder), progress=progress)
     base, data = ctx.store.open(identities[0], Checkpoint), ctx.store.open(identities[1], Dataset)
     try:
-        return run(SPEC, TuneInputs(dataset=data, checkpoint=base), ctx=ctx).id
+        return run(spec, TuneInputs(dataset=data, checkpoint=base), ctx=ctx).id
     except TrainError as error:
         return error.code
 
 
-def forked(work: Callable[[], str]) -> tuple[int, str]:
-    """Do `work` in a child; the signal that ended it (0: none) and what it gave."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(writing, work().encode())
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        text = pipe.read()
-    _, status = os.waitpid(child, 0)
-    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, text
+def preempted(folder: Path, times: int) -> None:
+    """One run that is pre-empted so many times, by SIGTERM, SIGKILL and SIGINT in turns, beside one that is not."""
+    spec = TuneSpec.parse({**SPEC.model_dump(exclude_unset=True), "epochs": 9})
+    numbers = (signal.SIGTERM, signal.SIGKILL, signal.SIGINT)
+    ends = []
+    for place, signals in ((folder / "calm", 0), (folder / "spot", times)):
+        pair = prepared(place)
+        for index in range(signals):
+            number = numbers[index % len(numbers)]
+            ends.append(
+                forked(
+                    lambda place=place, pair=pair, number=number, index=index: attempt(
+                        place, pair, at=2 + index % 2, number=number, spec=spec
+                    )
+                )
+            )
+        ends.append(forked(lambda place=place, pair=pair: attempt(place, pair, at=0, number=signal.SIGKILL, spec=spec)))
+    print(json.dumps({"trial": "spot", "at": times, "ends": ends}))
+
+
+def prepared(place: Path) -> tuple[str, str]:
+    """A project with a base and a dataset; their ids."""
+    ctx = context(place)
+    base = tiny_base(ctx)
+    data = dataset(ctx, train=rows(12), validation=rows(3, first=40))
+    ctx.ledger.close()
+    return base.id, data.id
 
 
 def main(folder: Path) -> None:
     """Each trial in a project of its own, beside one that nobody interrupts."""
+    provenance.code_version(), provenance.lock_digest()  # read once here, not in every child
     trials = [("none", 0, signal.SIGKILL), *(("kill", at, signal.SIGKILL) for at in KILLS)]
     trials += [("term", at, signal.SIGTERM) for at in (2, 7)]
+    trials += [("term", 4, signal.SIGINT)]
     for name, at, number in trials:
         place = folder / f"{name}-{at}"
-        ctx = context(place)
-        base = tiny_base(ctx)
-        data = dataset(ctx, train=rows(12), validation=rows(3, first=40))
-        ctx.ledger.close()
-        pair = (base.id, data.id)
+        pair = prepared(place)
         death, first = forked(
             lambda place=place, pair=pair, at=at, number=number: attempt(place, pair, at=at, number=number)
         )
@@ -116,6 +108,7 @@ def main(folder: Path) -> None:
                 {"trial": name, "at": at, "death": death, "first": first, "left": left, "then": second, "over": over}
             )
         )
+    preempted(folder, 20)
 
 
 if __name__ == "__main__":

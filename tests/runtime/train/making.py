@@ -19,6 +19,7 @@ from seekloop.runtime.train.loop import LoopConfig, train
 from seekloop.runtime.train.methods.lora import Lora, LoraConfig
 from seekloop.runtime.train.methods.method import Method
 from seekloop.runtime.train.state import State, Work
+from seekloop.runtime.train.validating import Validation
 from seekloop.system.spec import Spec
 
 _topics = ("card", "transfer from Monday", "fee", "cash machine abroad", "password that I forgot again", "balance")
@@ -92,9 +93,12 @@ class Bench:
         parts: Sequence[Row] | None = None,
         validation: Sequence[Row] = (),
         rows_per_step: int = 4,
+        watched: Validation | None = None,
         **changes: object,
     ) -> State:
         """Two epochs over twelve rows unless told otherwise; `changes` go into the loop's config."""
+        if watched is not None:
+            changes = {**changes, "validation": watched}
         numbers = {
             "learning_rate": 1e-2,
             "schedule": "cosine",

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from seekloop.runtime.train.state import Work
-from seekloop.system import settings
 from seekloop.system.errors import TrainError
+from tests.killing import seen
 from tests.runtime.train.making import Bench, losses
 
 STEPS = 6
@@ -22,12 +19,7 @@ STEPS = 6
 @pytest.fixture(scope="module")
 def trials(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What `killing.py` saw."""
-    command = [sys.executable, "-m", "tests.runtime.train.killing", str(tmp_path_factory.mktemp("killing"))]
-    root = Path(__file__).parents[3]
-    environment = settings.child_environment(SEEKLOOP_THREADS="1", OMP_NUM_THREADS="1")
-    output = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300)
-    assert output.returncode == 0, output.stderr
-    return [json.loads(line) for line in output.stdout.splitlines()]
+    return seen("tests.runtime.train.killing", tmp_path_factory.mktemp("killing"))
 
 
 def test_kill_9_at_any_step_then_resume_gives_the_same_id(trials: list[dict[str, Any]]) -> None:
@@ -40,10 +32,10 @@ def test_kill_9_at_any_step_then_resume_gives_the_same_id(trials: list[dict[str,
 
 
 def test_the_kills_left_every_number_of_checkpoints_behind(trials: list[dict[str, Any]]) -> None:
-    left = {name for trial in trials if trial["death"] for name in trial["left"]}
+    left = {name for trial in trials if trial.get("death") for name in trial["left"]}
     assert left == {f"checkpoint-{step}" for step in range(1, STEPS)}
-    assert any(trial["left"] == [] for trial in trials if trial["death"])
-    assert max(len(trial["left"]) for trial in trials) == 2
+    assert any(trial["left"] == [] for trial in trials if trial.get("death"))
+    assert max(len(trial["left"]) for trial in trials if "left" in trial) == 2
 
 
 def test_sigterm_saves_and_says_so_and_resume_gives_the_same_id(trials: list[dict[str, Any]]) -> None:
@@ -55,7 +47,16 @@ def test_sigterm_saves_and_says_so_and_resume_gives_the_same_id(trials: list[dic
 
 
 def test_a_finished_run_leaves_no_work_behind(trials: list[dict[str, Any]]) -> None:
-    assert [trial["over"] for trial in trials] == [[]] * len(trials)
+    assert [trial["over"] for trial in trials if "over" in trial] == [[]] * (len(trials) - 1)
+
+
+def test_twenty_pre_emptions_of_one_run_end_with_the_id_of_a_calm_one(trials: list[dict[str, Any]]) -> None:
+    (spot,) = [trial for trial in trials if trial["trial"] == "spot"]
+    (_, calm), *ends, (_, after) = spot["ends"]
+    assert len(ends) == 20
+    assert {tuple(end) for end in ends} == {(0, "train.stopped"), (signal.SIGKILL, "")}
+    assert after == calm
+    assert calm.startswith("checkpoint:")
 
 
 @pytest.mark.parametrize("file", ["trainable.safetensors", "optimizer.safetensors", "state.json", "MANIFEST.json"])
@@ -80,7 +81,7 @@ def test_a_checkpoint_without_its_manifest_is_no_checkpoint(bench: Bench, tmp_pa
 
 def test_only_the_last_two_checkpoints_are_kept(bench: Bench, tmp_path: Path) -> None:
     bench.train(bench.model(), bench.lora(), folder=tmp_path / "work", save_every_steps=1)
-    assert sorted(path.name for path in (tmp_path / "work").iterdir()) == ["checkpoint-4", "checkpoint-5"]
+    assert sorted(path.name for path in (tmp_path / "work").glob("checkpoint-*")) == ["checkpoint-4", "checkpoint-5"]
 
 
 def test_checkpoints_also_come_by_the_clock(bench: Bench, tmp_path: Path) -> None:

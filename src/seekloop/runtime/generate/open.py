@@ -124,5 +124,14 @@ def _in_process(
     models = lazy.need("seekloop.runtime.models", extra="train")
     backend = lazy.need("seekloop.runtime.generate.torch_backend", extra="train")
     torch.set_num_threads(threads or settings.threads())
-    opened: Backend = backend.TorchBackend(models.load(checkpoint, store=store), streams=streams, context=context)
+    quantised = lazy.need("seekloop.runtime.quantised", extra="train")
+    classifiers = lazy.need("seekloop.runtime.train.classifiers", extra="train")
+    model = quantised.unpack(models.load(checkpoint, store=store))
+    classes = classifiers.read_classes(store.folder(checkpoint.id))
+    if classes is not None:
+        maker = lazy.need("seekloop.runtime.generate.classifier", extra="train")
+        codec = Codec.open(store.folder(checkpoint.id))
+        labelling: Backend = maker.ClassifierBackend(model, classes=classes, codec=codec, context=context)
+        return labelling
+    opened: Backend = backend.TorchBackend(model, streams=streams, context=context)
     return opened

@@ -33,8 +33,18 @@ class Batch:
     """[rows, length], int64; IGNORED on padding and on whatever is not trained. Not shifted."""
     prefix: int
     """So many tokens at the beginning are the same in all rows and unlabelled; they are computed once. 0: none."""
-    rows: tuple[str, ...]
-    """Row ids."""
+    views: tuple[View, ...]
+    """What the rows hold."""
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Row ids."""
+        return tuple(view.row for view in self.views)
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Tokens of each row, padding not."""
+        return tuple(len(view.ids) for view in self.views)
 
 
 def labelled(view: View) -> int:
@@ -80,7 +90,9 @@ class StepPlan:
         return order
 
 
-def share_out(views: Sequence[View], *, budget: int, sharing: bool, workers: int) -> list[list[list[View]]]:
+def share_out(
+    views: Sequence[View], *, budget: int, sharing: bool, workers: int, together: bool = False
+) -> list[list[list[View]]]:
     """Cut a step into micro-batches of similar lengths and share them out, so that the last worker is done soonest.
 
     The same views give the same result: which worker computes what never depends on who happens to be faster.
@@ -90,14 +102,28 @@ def share_out(views: Sequence[View], *, budget: int, sharing: bool, workers: int
         budget: padded tokens that one micro-batch may hold; a longer view stands alone.
         sharing: whether shared prefixes are computed once.
         workers: at least one.
+        together: whether the views of a row stay in one micro-batch, as two answers that are compared must.
 
     Returns:
         The micro-batches of each worker; workers that would have none are left out.
     """
     even = -(-sum(len(view.ids) for view in views) // workers)
     limits = sorted({min(budget, -(-even * tenths // 10)) for tenths in (10, 11, 12, 14, 17, 5, 4)}, reverse=True)
-    offers = [_deal(_cut(views, budget=limit, sharing=sharing), workers) for limit in limits]
+    groups = _of_rows(views) if together else [[view] for view in views]
+    offers = [_deal(_cut(groups, budget=limit, sharing=sharing), workers) for limit in limits]
     return min(offers, key=lambda offer: offer[0])[1]
+
+
+def _of_rows(views: Sequence[View]) -> list[list[View]]:
+    """The views of each row, longest first."""
+    found: dict[str, list[View]] = {}
+    for view in views:
+        found.setdefault(view.row, []).append(view)
+    return [sorted(group, key=_rank, reverse=True) for group in found.values()]
+
+
+def _rank(view: View) -> tuple[int, tuple[int, ...], str, int]:
+    return len(view.ids), view.ids, view.row, view.turn
 
 
 def _deal(parts: list[tuple[int, list[View]]], workers: int) -> tuple[int, list[list[list[View]]]]:
@@ -111,13 +137,13 @@ def _deal(parts: list[tuple[int, list[View]]], workers: int) -> tuple[int, list[
     return max(loads), [hand for hand in hands if hand]
 
 
-def _cut(views: Sequence[View], *, budget: int, sharing: bool) -> list[tuple[int, list[View]]]:
+def _cut(groups: Sequence[Sequence[View]], *, budget: int, sharing: bool) -> list[tuple[int, list[View]]]:
     """Micro-batches of similar lengths with their costs, at the least total that the budget allows.
 
-    Dynamic programming over the views sorted by length: a micro-batch costs its padded tokens, less the prefix tokens
-    that it shares, plus a start.
+    Dynamic programming over the groups sorted by length: a micro-batch costs its padded tokens, less the prefix tokens
+    that it shares, plus a start. A group, its longest view first, is never cut.
     """
-    ordered = sorted(views, key=lambda view: (len(view.ids), view.ids, view.row, view.turn))
+    ordered = sorted(groups, key=lambda group: _rank(group[0]))
     best: list[tuple[int, int]] = [(0, 0)]
     for end in range(1, len(ordered) + 1):
         best.append(min(_options(ordered[:end], best, budget=budget, sharing=sharing)))
@@ -125,22 +151,24 @@ def _cut(views: Sequence[View], *, budget: int, sharing: bool) -> list[tuple[int
     end = len(ordered)
     while end:
         cost, begin = best[end]
-        cuts.append((cost - best[begin][0], ordered[begin:end]))
+        part = [view for group in ordered[begin:end] for view in group]
+        cuts.append((cost - best[begin][0], part))
         end = begin
     return cuts[::-1]
 
 
 def _options(
-    ordered: Sequence[View], best: Sequence[tuple[int, int]], *, budget: int, sharing: bool
+    ordered: Sequence[Sequence[View]], best: Sequence[tuple[int, int]], *, budget: int, sharing: bool
 ) -> Iterator[tuple[int, int]]:
     """Cost and beginning of every last micro-batch that `ordered` can end with, the best cuts before it being known."""
-    last = ordered[-1]
-    longest, prefix = len(last.ids), _before_labels(last)
+    last = ordered[-1][0]
+    longest, prefix, count = len(last.ids), _before_labels(last), 0
     for begin in range(len(ordered) - 1, -1, -1):
-        count = len(ordered) - begin
-        if count > 1 and count * longest > budget:
+        count += len(ordered[begin])
+        if begin < len(ordered) - 1 and count * longest > budget:
             return
-        prefix = _common(ordered[begin], last, at_most=prefix)
+        for view in ordered[begin]:
+            prefix = _common(view, last, at_most=prefix)
         saved = _saved(count, prefix) if sharing else 0
         yield best[begin][0] + count * longest - saved + _start_cost, begin
 
@@ -169,7 +197,7 @@ def collate(views: Sequence[View], *, pad: int, sharing: bool) -> Batch:
         labels[index, : len(view.labels)] = torch.tensor(view.labels)
     prefix = shared_prefix(views) if sharing else 0
     prefix = prefix if _saved(len(views), prefix) else 0
-    return Batch(ids=ids, labels=labels, prefix=prefix, rows=tuple(view.row for view in views))
+    return Batch(ids=ids, labels=labels, prefix=prefix, views=tuple(views))
 
 
 def _saved(count: int, prefix: int) -> int:

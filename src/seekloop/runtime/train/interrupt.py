@@ -1,4 +1,4 @@
-"""SIGTERM as a question the loop asks between steps, so that a run that is told to stop stops with its work saved."""
+"""SIGTERM and Ctrl-C as a question that the loop asks, so that a run that is told to stop stops with its work saved."""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ __all__ = ["stop_requests"]
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Give a function that says whether SIGTERM came inside the block.
+    """Give a function that says whether SIGTERM or SIGINT came inside the block; it may be asked from any thread.
 
-    Outside the main thread, where Python takes no signals, nothing is changed and the answer is always no.
+    A second SIGINT is not waited with: it interrupts at once, as without the block. Outside the main thread, where
+    Python takes no signals, nothing is changed and the answer is always no.
     """
     came = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield came.is_set
         return
 
-    def note(_number: int, _frame: FrameType | None) -> None:
+    def note(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT and came.is_set():
+            raise KeyboardInterrupt
         came.set()
 
-    earlier = signal.signal(signal.SIGTERM, note)
+    earlier = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield came.is_set
     finally:
-        signal.signal(signal.SIGTERM, earlier)
+        for number, handler in earlier.items():
+            signal.signal(number, handler)

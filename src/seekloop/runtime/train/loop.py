@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 import torch
@@ -12,12 +12,23 @@ from torch import Tensor, nn
 
 from seekloop.artifact.context import RunContext
 from seekloop.model.codec import View
-from seekloop.runtime.train.batching import StepPlan, labelled
+from seekloop.runtime.train.batching import Batch, StepPlan, labelled
+from seekloop.runtime.train.choices import Need, settle
+from seekloop.runtime.train.curves import sparkline
 from seekloop.runtime.train.interrupt import stop_requests
 from seekloop.runtime.train.methods.method import Method, put_values, trainable
+from seekloop.runtime.train.moments import moments, optimizer_over, put_moments
+from seekloop.runtime.train.objectives.next_token import NextToken
+from seekloop.runtime.train.objectives.objective import Objective
+from seekloop.runtime.train.observers import Observer
+from seekloop.runtime.train.precision import halve
+from seekloop.runtime.train.ranks import Ranks
+from seekloop.runtime.train.recompute import recompute
 from seekloop.runtime.train.schedule import Shape, rate_at
 from seekloop.runtime.train.sentinels import check_finite, check_moved, fingerprints
 from seekloop.runtime.train.state import Best, State, Work
+from seekloop.runtime.train.trunk import keep_trunk
+from seekloop.runtime.train.validating import Validation, evaluating, is_over, rank_of
 from seekloop.runtime.train.workers import Workers
 from seekloop.system import seeds, settings
 from seekloop.system.errors import TrainError
@@ -27,6 +38,8 @@ __all__ = ["LoopConfig", "train"]
 
 _many = 2**28
 """Trained weights beyond which each worker's own copy of the gradients (1 GiB) would be too much."""
+_drawn = 12
+"""Losses in the progress line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +55,24 @@ class LoopConfig:
     """Padded tokens of one micro-batch: bounds memory, changes no result."""
     pad: int
     """Id to fill micro-batches with."""
+    warmup_steps: int | None = None
+    final_learning_rate: float = 0.0
     keep: Literal["last", "best"] = "last"
+    validation: Validation = field(default_factory=Validation)
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
+    checkpointing: Literal["auto", "on", "off"] = "off"
+    """Compute activations again in the backward pass; prefixes are not shared then."""
     save_every_steps: int | None = None
     save_every_s: float = 60.0
+    rate_factors: Mapping[str, float] = field(default_factory=dict)
+    """Last part of a parameter's name -> what its learning rate is multiplied by (LoRA+)."""
+    save_last: bool = False
+    """Leave a checkpoint of the last step in the work folder, moments and all."""
+    observers: Sequence[Observer] = ()
     sharing: bool = True
     """Compute prefixes that rows of a micro-batch share only once, where the method allows it."""
+    objective: Objective = field(default_factory=NextToken)
+    """What is minimised."""
 
 
 def train(
@@ -58,6 +84,7 @@ def train(
     validation: Sequence[View],
     work: Work,
     ctx: RunContext,
+    ranks: Ranks | None = None,
 ) -> State:
     """Train `model` in place, going on from the newest checkpoint in `work` where there is one.
 
@@ -69,58 +96,116 @@ def train(
         method: makes it trainable.
         plan: which rows make which step.
         config: the numbers.
-        validation: views whose mean loss is taken at epoch ends; may be empty.
+        validation: views whose mean loss is taken; may be empty.
         work: where checkpoints go.
         ctx: clock, seed, progress and logger.
+        ranks: the processes that train together, each of which calls this with the same arguments; None: alone.
 
     Returns:
         The final state; the model holds the weights to keep.
 
     Raises:
-        TrainError: a sentinel stopped the run, or SIGTERM did, its work being saved.
+        TrainError: a sentinel stopped the run, or SIGTERM or Ctrl-C did, its work being saved.
+        ModelError: the method or checkpointing does not fit the model.
     """
+    ranks = ranks or Ranks()
     method.apply(model, seed=ctx.seed)
-    count = _workers(model, method)
+    config.objective.attach(model, seed=ctx.seed)
+    count = ranks.smallest(_workers(model, method))
+    with ranks.in_turn():
+        choices = settle(
+            precision=config.precision,
+            checkpointing=config.checkpointing,
+            need=_need(model, plan, config=config, workers=count),
+            kept=work.folder / "choices.json",
+            progress=ctx.progress,
+        )
+    if choices.precision == "bf16":
+        halve(model, keep=method.form != "adapter")
+    if choices.checkpointing:
+        recompute(model)
     threads = settings.threads() // count
     with contextlib.ExitStack() as stack:
         stack.enter_context(_threads(threads))
         stack.enter_context(torch.random.fork_rng(devices=[]))
+        stack.enter_context(
+            keep_trunk(
+                model,
+                plan=plan,
+                validation=validation,
+                workers=(count, threads),
+                budget=config.tokens_per_batch,
+                pad=config.pad,
+                folder=work.folder,
+                ctx=ctx,
+            )
+        )
         stopping = stack.enter_context(stop_requests())
         workers = stack.enter_context(
             Workers.open(
                 model,
+                config.objective,
                 count=count,
                 threads=threads,
                 budget=config.tokens_per_batch,
                 pad=config.pad,
-                sharing=config.sharing and not method.draws(),
+                sharing=config.sharing and not choices.checkpointing and not method.draws(),
+                ranks=ranks,
             )
         )
-        loop = _Loop(model, workers, plan=plan, config=config, work=work, ctx=ctx)
-        loop.resume()
-        with ctx.progress.task("train", total=plan.tokens(), done=loop.state.tokens) as task:
-            while loop.state.step < plan.steps:
-                loop.advance(validation, task=task)
-                if stopping() and loop.state.step < plan.steps:
-                    loop.save()
-                    raise TrainError("train.stopped", step=loop.state.step, steps=plan.steps)
+        loop = _Loop(model, workers, plan=plan, config=config, work=work, ctx=ctx, ranks=ranks)
+        loop.stopping = stopping
+        loop.run(validation)
     if config.keep == "best" and loop.best_values:
         put_values(model, loop.best_values)
+    loop.state.choices = asdict(choices)
     return loop.state
 
 
 class _Loop:
     def __init__(
-        self, model: nn.Module, workers: Workers, *, plan: StepPlan, config: LoopConfig, work: Work, ctx: RunContext
+        self,
+        model: nn.Module,
+        workers: Workers,
+        *,
+        plan: StepPlan,
+        config: LoopConfig,
+        work: Work,
+        ctx: RunContext,
+        ranks: Ranks,
     ) -> None:
         self.model, self.workers, self.plan, self.config = model, workers, plan, config
-        self.work, self.ctx = work, ctx
+        self.work, self.ctx, self.ranks = work, ctx, ranks
         self.parameters = trainable(model)
-        self.optimizer = torch.optim.AdamW(_groups(self.parameters, config.weight_decay), lr=0.0, fused=True)
+        self.optimizer = optimizer_over(self.parameters, decay=config.weight_decay, rate_factors=config.rate_factors)
         self.state = State()
         self.best_values: dict[str, Tensor] = {}
-        self._loss = 0.0
+        self.stopping: Callable[[], bool] = lambda: False
+        self._over = False
         self._mark = self._saved_at = ctx.clock.monotonic()
+
+    def run(self, validation: Sequence[View]) -> None:
+        """All steps that are left."""
+        self.resume()
+        for observer in self.config.observers:
+            observer.begin(self.state, steps=self.plan.steps)
+        if self._validation_is_due() and self.state.history and "loss" in self.state.history[-1]:
+            # The run was stopped in the middle of it.
+            self._validate(validation)
+        with self.ctx.progress.task("train", total=self.plan.tokens(), done=self.state.tokens) as task:
+            while not self.over:
+                self.advance(validation, task=task)
+                if not self.over:
+                    self._stop_if_told()
+        if self.config.save_last:
+            self.save()
+        for observer in self.config.observers:
+            observer.end(self.state)
+
+    @property
+    def over(self) -> bool:
+        """All steps are done, or further ones would not help."""
+        return self._over or self.state.step >= self.plan.steps
 
     def resume(self) -> None:
         """Take up the newest good checkpoint; damaged ones are named in the log."""
@@ -128,50 +213,78 @@ class _Loop:
         for folder in self.work.skipped:
             self.ctx.logger.warning("checkpoint %s is damaged and was skipped", folder)
         if saved is None:
+            put_moments(self.optimizer, self.parameters, saved=self.work.moments)
             return
         self.state = saved.state
         self.state.earlier_s = saved.state.seconds
         put_values(self.model, saved.tensors["trainable"])
-        _put_moments(self.optimizer, self.parameters, saved=saved.tensors["optimizer"])
+        put_moments(self.optimizer, self.parameters, saved=saved.tensors["optimizer"])
         self.best_values = saved.tensors.get("best", {})
+        self._over = is_over(self.state.history, self.config.validation)
         self.ctx.logger.info("resumed after step %d of %d", self.state.step, self.plan.steps)
 
     def advance(self, validation: Sequence[View], *, task: Task) -> None:
         """Do one optimizer step, and what is due after it: validation, a checkpoint."""
         views = self.plan.views(self.state.step)
         before = fingerprints(self.parameters) if self.state.step == 0 else {}
-        try:
+        with self._saving_what_is_done():
             self._step(views)
-        except TrainError:
-            # The weights are still those of the step before.
-            if self.state.step:
-                self.save()
-            raise
         if before:
             check_moved(before, self.parameters)
         self.optimizer.zero_grad(set_to_none=True)
-        if self.state.step % self.plan.steps_per_epoch == 0 or self.state.step == self.plan.steps:
-            self._validate(validation)
+        if self._validation_is_due():
+            with self._saving_what_is_done():
+                self._validate(validation)
         now = self.ctx.clock.monotonic()
+        tokens = sum(len(view.ids) for view in views)
         self.state.seconds += now - self._mark
+        self.state.speeds.append(tokens / max(now - self._mark, 1e-9))
         self._mark = now
-        task.advance(sum(len(view.ids) for view in views))
+        task.advance(tokens)
         every = self.config.save_every_steps
         due = now - self._saved_at >= self.config.save_every_s or (every and self.state.step % every == 0)
-        if due and self.state.step < self.plan.steps:
+        if due and not self.over:
             self.save()
-        task.note(f"loss {self._loss:.3f}")
+        task.note(self._line())
 
     def save(self) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint, where this process is the one that writes."""
+        if not self.ranks.first:
+            return
         tensors: dict[str, Mapping[str, Tensor]] = {
             "trainable": {name: value.detach() for name, value in self.parameters.items()},
-            "optimizer": _moments(self.optimizer, self.parameters),
+            "optimizer": moments(self.optimizer, self.parameters),
         }
         if self.best_values:
             tensors["best"] = self.best_values
         self.work.save(self.state, tensors)
         self._saved_at = self.ctx.clock.monotonic()
+
+    @contextlib.contextmanager
+    def _saving_what_is_done(self) -> Iterator[None]:
+        """A step that fails or is stopped leaves the weights of the step before: they are written before it is said."""
+        try:
+            yield
+        except TrainError:
+            if self.state.step:
+                self.save()
+            raise
+
+    def _stop_if_told(self) -> None:
+        with self._saving_what_is_done():
+            told = self.ranks.any(self.stopping())
+        if told:
+            if self.state.step:
+                self.save()
+            raise self._stopped()
+
+    def _stopped(self) -> TrainError:
+        return TrainError("train.stopped", step=self.state.step, steps=self.plan.steps)
+
+    def _look(self) -> None:
+        """Asked in the middle of a step or validation, by any worker."""
+        if self.stopping():
+            raise self._stopped()
 
     def _step(self, views: Sequence[View]) -> None:
         step = self.state.step
@@ -181,38 +294,75 @@ class _Loop:
             peak=self.config.learning_rate,
             shape=self.config.schedule,
             warmup=self.config.warmup,
+            warmup_steps=self.config.warmup_steps,
+            floor=self.config.final_learning_rate,
         )
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        torch.manual_seed(seeds.derive(self.ctx.seed, "train", "dropout", step))
-        # With several processes this is the one number to add up over them, and the gradients the one thing to sum.
-        total = sum(labelled(view) for view in views)
-        loss = self.workers.learn(
-            views,
-            list(self.parameters.values()),
-            total=total,
-            check=lambda value, batch: check_finite(value, what="loss", step=step, rows=batch.rows),
-        )
+            group["lr"] = rate * group["rate_factor"]
+        # What is drawn for one row is not what is drawn for another: processes draw apart, the first as if alone.
+        apart = (self.ranks.rank,) if self.ranks.rank else ()
+        torch.manual_seed(seeds.derive(self.ctx.seed, "train", "dropout", step, *apart))
+        whole = self.workers.whole(views)
+
+        def check(value: float, batch: Batch) -> None:
+            check_finite(value, what="loss", step=step, rows=batch.rows)
+            self._look()
+
+        outcome = self.workers.learn(views, list(self.parameters.values()), whole=whole, check=check)
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.config.max_grad_norm).item()
         check_finite(norm, what="gradient", step=step, rows=[view.row for view in views])
         self.optimizer.step()
-        self._loss = loss
         self.state.step += 1
         self.state.tokens += sum(len(view.ids) for view in views)
-        self.state.labelled += total
-        self.state.history.append(
-            {**self._place(), "loss": loss, "learning_rate": rate, "grad_norm": norm, "tokens": self.state.tokens}
-        )
+        self.state.labelled += sum(labelled(view) for view in views)
+        entry = {"loss": outcome.loss, "learning_rate": rate, "grad_norm": norm, "tokens": self.state.tokens}
+        self._record({**entry, **outcome.figures})
+
+    def _validation_is_due(self) -> bool:
+        every = self.config.validation.every_steps or self.plan.steps_per_epoch
+        return self.state.step > 0 and (self.state.step % every == 0 or self.state.step == self.plan.steps)
 
     def _validate(self, views: Sequence[View]) -> None:
-        total = sum(labelled(view) for view in views)
-        if not total:
+        if not views:
             return
-        loss = self.workers.score(views) / total
-        self.state.history.append({**self._place(), "eval_loss": loss})
-        if self.config.keep == "best" and (self.state.best is None or loss < self.state.best.loss):
-            self.state.best = Best(step=self.state.step, loss=loss, labelled=self.state.labelled)
-            self.best_values = {name: value.detach().clone() for name, value in self.parameters.items()}
+        outcome = self.workers.measure(views, look=self._look)
+        entry = {"eval_loss": outcome.loss, **{f"eval_{name}": value for name, value in outcome.figures.items()}}
+        if self.config.validation.answers is not None:
+            with evaluating(self.model):
+                entry["eval_answers"] = self._right_answers(self.config.validation.answers)
+        self._record(entry)
+        best, metric = self.state.best, self.config.validation.metric
+        earlier = {"eval_loss": best.loss, "eval_answers": best.answers or 0.0} if best else None
+        if earlier is None or rank_of(entry, metric) < rank_of(earlier, metric):
+            self.state.best = Best(
+                step=self.state.step,
+                loss=entry["eval_loss"],
+                labelled=self.state.labelled,
+                answers=entry.get("eval_answers"),
+            )
+            if self.config.keep == "best":
+                self.best_values = {name: value.detach().clone() for name, value in self.parameters.items()}
+        self._over = is_over(self.state.history, self.config.validation)
+
+    def _right_answers(self, ask: Callable[[nn.Module, Callable[[], None]], float]) -> float:
+        """Asked by the first process for all."""
+        share = 0.0
+        with self.ranks.together():
+            if self.ranks.first:
+                share = ask(self.model, self._look)
+        return self.ranks.of_first(share)
+
+    def _record(self, entry: Mapping[str, float]) -> None:
+        whole = {**self._place(), **entry}
+        self.state.history.append(whole)
+        for observer in self.config.observers:
+            observer.entry(whole)
+
+    def _line(self) -> str:
+        losses = [entry["loss"] for entry in self.state.history[-2 * _drawn :] if "loss" in entry]
+        best = self.state.best
+        looked_at = f", validation {best.loss:.3f} at best" if best else ""
+        return f"loss {losses[-1]:.3f} {sparkline(losses[-_drawn:])}{looked_at}, {self.state.speeds[-1]:.0f} tokens/s"
 
     def _place(self) -> dict[str, float]:
         return {"step": self.state.step, "epoch": self.state.step / self.plan.steps_per_epoch}
@@ -224,25 +374,14 @@ def _workers(model: nn.Module, method: Method) -> int:
     return 1 if method.draws() or trained > _many else settings.threads()
 
 
-def _groups(parameters: Mapping[str, nn.Parameter], decay: float) -> list[dict[str, object]]:
-    """Decay matrices; leave norms and biases alone."""
-    matrices = [value for value in parameters.values() if value.ndim > 1]
-    vectors = [value for value in parameters.values() if value.ndim <= 1]
-    groups = ({"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0})
-    return [dict(group) for group in groups if group["params"]]
-
-
-def _moments(optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
-    """The optimizer's tensors under the parameters' names: `exp_avg:NAME`, `exp_avg_sq:NAME`, `step:NAME`."""
-    return {f"{key}:{name}": part for name, value in parameters.items() for key, part in optimizer.state[value].items()}
-
-
-def _put_moments(
-    optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter], *, saved: Mapping[str, Tensor]
-) -> None:
-    for key, tensor in saved.items():
-        kind, _, name = key.partition(":")
-        optimizer.state[parameters[name]][kind] = tensor.clone()
+def _need(model: nn.Module, plan: StepPlan, *, config: LoopConfig, workers: int) -> Need:
+    longest = max((len(view.ids) for row in plan.rows for view in row), default=0)
+    return Need(
+        config=model.config.to_dict(),
+        trainable=sum(value.numel() for value in trainable(model).values()),
+        tokens=max(config.tokens_per_batch, longest),
+        workers=workers,
+    )
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
-"""Next-token loss where only labelled positions go through the head, and no logits outlive their chunk."""
+"""Next-token losses where only labelled positions go through the head, and no logits outlive their chunk."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,8 +10,9 @@ from torch import Tensor, nn
 
 from seekloop.runtime.linear import product
 from seekloop.runtime.train.batching import IGNORED, Batch
+from seekloop.runtime.train.trunk import TrunkDecoder
 
-__all__ = ["summed_loss"]
+__all__ = ["LogProbs", "last_states", "log_probs", "summed_loss"]
 
 _chunk = 256
 """Positions whose logits exist at one time: 50 MB at a vocabulary of 49,152."""
@@ -21,21 +23,64 @@ def summed_loss(model: nn.Module, batch: Batch) -> Tensor:
 
     Divide by the labelled tokens of the whole optimizer step before `backward`.
     """
-    states = _states(model, batch)
+    states, labels, _ = _scored(model, batch)
+    return _HeadLoss.apply(states, _head(model), labels)
+
+
+@dataclass(frozen=True)
+class LogProbs:
+    """The log-probabilities of the labelled tokens of a micro-batch, [positions], with a graph."""
+
+    values: Tensor
+    view: Tensor
+    """[positions], int64: which view of the batch a token is of."""
+    place: Tensor
+    """[positions], int64: its place in the view."""
+
+    def sums(self, where: Tensor | None = None, *, count: int) -> Tensor:
+        """[count]: the sum over each view's tokens, those where `where` is not true left out."""
+        values = self.values if where is None else self.values * where
+        return values.new_zeros(count).index_add(0, self.view, values)
+
+
+def log_probs(model: nn.Module, batch: Batch) -> LogProbs:
+    """The log-probability of each labelled token, in the order of the views."""
+    states, labels, (view, place) = _scored(model, batch)
+    return LogProbs(_HeadLogProbs.apply(states, _head(model), labels), view, place)
+
+
+def last_states(model: nn.Module, batch: Batch) -> Tensor:
+    """[views, hidden]: the state at the last token of each view."""
+    ends = torch.tensor([len(view.ids) - 1 - batch.prefix for view in batch.views])
+    return _states(model, batch)[torch.arange(len(ends)), ends]
+
+
+def _scored(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+    """[positions, hidden] states that predict labels, [positions] the labels, and each one's view and place."""
     labels = batch.labels[:, batch.prefix + 1 :]
     scored = labels != IGNORED
-    weight = model.get_output_embeddings().weight
-    weight = weight if torch.is_grad_enabled() else weight.detach()
-    return _HeadLoss.apply(states[:, :-1][scored], weight, labels[scored])
+    states = _states(model, batch, scored=scored)
+    view, place = scored.nonzero(as_tuple=True)
+    return states[:, :-1][scored], labels[scored], (view, place + batch.prefix + 1)
 
 
-def _states(model: nn.Module, batch: Batch) -> Tensor:
-    """Last hidden states, [rows, length - prefix, hidden].
+def _head(model: nn.Module) -> Tensor:
+    weight: Tensor = model.get_output_embeddings().weight
+    return weight if torch.is_grad_enabled() else weight.detach()
+
+
+def _states(model: nn.Module, batch: Batch, *, scored: Tensor | None = None) -> Tensor:
+    """Last hidden states, [rows, length - prefix, hidden]; where `scored` is given, those of others may be zero.
 
     There is no mask for padding: it stands at the end, where causal attention of real tokens does not reach. A shared
     prefix goes through the model as one row; its keys and values are then repeated, so gradients come back summed.
     """
     body = model.get_decoder()
+    if isinstance(body, TrunkDecoder):
+        needed = None if scored is None else nn.functional.pad(scored, (0, 1))
+        kept = body.states(batch, needed)
+        if kept is not None:
+            return kept
     if not batch.prefix:
         return body(input_ids=batch.ids, use_cache=False).last_hidden_state
     cache = body(input_ids=batch.ids[:1, : batch.prefix], use_cache=True).past_key_values
@@ -76,3 +121,47 @@ class _HeadLoss(torch.autograd.Function):
             None if grad_weight is None else grad_weight * grad,
             None,
         )
+
+
+class _HeadLogProbs(torch.autograd.Function):
+    """Head and log-softmax in one, a value for each position: what each gets for a gradient is known only afterwards.
+
+    The gradient of the states needs only be scaled then; that of the head, which few methods train, is formed again.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
+        """[positions, hidden], [vocabulary, hidden], [positions] -> [positions]."""
+        values = states.new_empty(len(labels))
+        grad_states = torch.empty_like(states) if ctx.needs_input_grad[0] else None
+        for begin in range(0, len(labels), _chunk):
+            part, wanted = states[begin : begin + _chunk], labels[begin : begin + _chunk].unsqueeze(1)
+            logits = product(part, weight)
+            norm = logits.logsumexp(1, keepdim=True)
+            values[begin : begin + _chunk] = (logits.gather(1, wanted) - norm).squeeze(1)
+            if grad_states is not None:
+                slope = _slope(logits, norm, wanted=wanted)
+                grad_states[begin : begin + _chunk] = product(slope, weight.t())
+        ctx.save_for_backward(grad_states, labels, *((states, weight) if ctx.needs_input_grad[1] else ()))
+        return values
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        """[positions] -> gradients of states and head."""
+        grad_states, labels, *head = ctx.saved_tensors
+        grad_weight = None
+        if head:
+            states, weight = head
+            grad_weight = torch.zeros_like(weight)
+            for begin in range(0, len(labels), _chunk):
+                part, wanted = states[begin : begin + _chunk], labels[begin : begin + _chunk].unsqueeze(1)
+                logits = product(part, weight)
+                slope = _slope(logits, logits.logsumexp(1, keepdim=True), wanted=wanted)
+                slope *= grad[begin : begin + _chunk].unsqueeze(1)
+                grad_weight += product(slope.t(), part.t())
+        return None if grad_states is None else grad_states * grad.unsqueeze(1), grad_weight, None
+
+
+def _slope(logits: Tensor, norm: Tensor, *, wanted: Tensor) -> Tensor:
+    """Gradient of the label's log-probability by the logits, in place: one at the label, less the softmax."""
+    return logits.sub_(norm).exp_().neg_().scatter_add_(1, wanted, torch.ones_like(norm))

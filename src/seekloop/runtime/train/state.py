@@ -25,13 +25,15 @@ _kept = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Best:
-    """The epoch end with the lowest validation loss so far."""
+    """The best validation so far."""
 
     step: int
     """Optimizer steps done then."""
     loss: float
     labelled: int
     """Labelled tokens trained on by then."""
+    answers: float | None = None
+    """Share of right answers, where that is what counts."""
 
 
 @dataclass(kw_only=True)
@@ -49,8 +51,12 @@ class State:
     earlier_s: float = 0.0
     """Of `seconds`, those before this attempt."""
     history: list[dict[str, float]] = field(default_factory=list)
-    """One entry a step, and one an epoch with the validation loss."""
+    """One entry a step, and one a validation with `eval_loss`, and `eval_answers` where answers count."""
+    speeds: list[float] = field(default_factory=list)
+    """Tokens a second of each step."""
     best: Best | None = None
+    choices: dict[str, str | bool] = field(default_factory=dict)
+    """What `auto` came to, once the run is done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +73,12 @@ class Work:
 
     Args:
         folder: made when first written to.
+        moments: the optimizer's state that a run begins with, from an earlier one.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, moments: Mapping[str, Tensor] | None = None) -> None:
         self.folder = folder
+        self.moments = moments or {}
         self.skipped: list[Path] = []
         """Checkpoints that `newest` found damaged."""
 
@@ -94,17 +102,16 @@ class Work:
         target = self.folder / f"checkpoint-{state.step}"
         draft = self.folder / f".{target.name}.tmp"
         shutil.rmtree(draft, ignore_errors=True)
-        with disk_full_is_a_sentence(target):
-            draft.mkdir(parents=True)
-            for stem, values in tensors.items():
-                save_file(dict(values), draft / f"{stem}.safetensors")
-                sync_file(draft / f"{stem}.safetensors")
-            write_whole(draft / _state, digests.canonical(asdict(state)))
-            listing = {file.name: digests.of_file(file) for file in draft.iterdir()}
-            write_whole(draft / _manifest, digests.canonical(listing))
-            shutil.rmtree(target, ignore_errors=True)
-            draft.rename(target)
-            sync_folder(self.folder)
+        try:
+            with disk_full_is_a_sentence(target):
+                _write(draft, state, tensors=tensors)
+                shutil.rmtree(target, ignore_errors=True)
+                draft.rename(target)
+                sync_folder(self.folder)
+        except BaseException:
+            # What was half-written takes room that others need, on a full disk above all.
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
         for old in self._checkpoints()[_kept:]:
             shutil.rmtree(old)
         return target
@@ -117,6 +124,10 @@ class Work:
             self.skipped.append(folder)
         return None
 
+    def file(self, step: int, name: str) -> Path:
+        """Where the file called `name` of the checkpoint after `step` steps is."""
+        return self.folder / f"checkpoint-{step}" / name
+
     def remove(self) -> None:
         """Delete the folder, once the result is safe elsewhere."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -124,6 +135,17 @@ class Work:
     def _checkpoints(self) -> list[Path]:
         found = [path for path in self.folder.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
         return sorted(found, key=lambda path: -int(path.name.rpartition("-")[2]))
+
+
+def _write(draft: Path, state: State, *, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """All files, each flushed, then the manifest with their digests."""
+    draft.mkdir(parents=True)
+    for stem, values in tensors.items():
+        save_file(dict(values), draft / f"{stem}.safetensors")
+        sync_file(draft / f"{stem}.safetensors")
+    write_whole(draft / _state, digests.canonical(asdict(state)))
+    listing = {file.name: digests.of_file(file) for file in draft.iterdir()}
+    write_whole(draft / _manifest, digests.canonical(listing))
 
 
 def _is_whole(folder: Path) -> bool:

@@ -7,20 +7,35 @@ Gradients are added up in a fixed order, so the result does not depend on who wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from seekloop.model.codec import View
 from seekloop.runtime.train.batching import Batch, collate, share_out
-from seekloop.runtime.train.loss import summed_loss
+from seekloop.runtime.train.loss import log_probs
+from seekloop.runtime.train.objectives.objective import Objective, Whole
+from seekloop.runtime.train.ranks import Ranks
+from seekloop.runtime.train.validating import evaluating
 
-__all__ = ["Workers"]
+__all__ = ["Outcome", "Workers"]
 
 Check = Callable[[float, Batch], None]
+Sums = dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Of a step, or of the validation rows."""
+
+    loss: float
+    figures: dict[str, float]
+    """What the objective says beside it."""
 
 
 class Workers:
@@ -28,68 +43,165 @@ class Workers:
 
     Args:
         model: shared by all workers; they only read it.
+        objective: what is minimised.
         count: how many.
         pool: where they run.
         budget: padded tokens of a micro-batch.
         pad: id to fill with.
         sharing: whether shared prefixes are computed once.
+        ranks: processes that have as many workers each; their shares are added up.
     """
 
     def __init__(
-        self, model: nn.Module, *, count: int, pool: ThreadPoolExecutor, budget: int, pad: int, sharing: bool
+        self,
+        model: nn.Module,
+        objective: Objective,
+        *,
+        count: int,
+        pool: ThreadPoolExecutor,
+        budget: int,
+        pad: int,
+        sharing: bool,
+        ranks: Ranks,
     ) -> None:
-        self._model, self._count, self._pool = model, count, pool
+        self._model, self._objective, self._count, self._pool = model, objective, count, pool
         self._budget, self._pad, self._sharing = budget, pad, sharing
+        self._ranks = ranks
 
     @classmethod
     @contextmanager
     def open(
-        cls, model: nn.Module, *, count: int, threads: int, budget: int, pad: int, sharing: bool
+        cls,
+        model: nn.Module,
+        objective: Objective,
+        *,
+        count: int,
+        threads: int,
+        budget: int,
+        pad: int,
+        sharing: bool,
+        ranks: Ranks | None = None,
     ) -> Iterator[Workers]:
         """Start the workers, each with `threads` threads for its operations, and end them with the block."""
         with ThreadPoolExecutor(count, "train", initializer=torch.set_num_threads, initargs=(threads,)) as pool:
-            yield cls(model, count=count, pool=pool, budget=budget, pad=pad, sharing=sharing)
+            yield cls(
+                model,
+                objective,
+                count=count,
+                pool=pool,
+                budget=budget,
+                pad=pad,
+                sharing=sharing,
+                ranks=ranks or Ranks(),
+            )
 
-    def learn(self, views: Sequence[View], parameters: Sequence[nn.Parameter], *, total: int, check: Check) -> float:
-        """Put the gradients of the mean loss over `views` into `parameters`; returns the loss.
+    def whole(self, views: Sequence[View]) -> Whole:
+        """What the micro-batches of these views must know of them all."""
+        return self._objective.whole(views, self.score)
+
+    def learn(
+        self, views: Sequence[View], parameters: Sequence[nn.Parameter], *, whole: Whole, check: Check
+    ) -> Outcome:
+        """Put the gradients of the loss over `views` into `parameters`.
 
         Args:
             views: of one optimizer step.
             parameters: those to train; one that the loss does not depend on keeps no gradient.
-            total: labelled tokens to divide by.
+            whole: of these views, over all processes.
             check: called with the loss and the micro-batch before its backward pass.
         """
 
-        def work(parts: Sequence[Sequence[View]]) -> tuple[float, list[Tensor | None]]:
-            value, sums = 0.0, [None] * len(parameters)
-            for part in parts:
-                batch = collate(part, pad=self._pad, sharing=self._sharing)
-                loss = summed_loss(self._model, batch) / total
-                check(loss.item(), batch)
-                value += loss.item()
-                sums = _added(sums, torch.autograd.grad(loss, parameters, allow_unused=True))
-            return value, sums
+        def work(parts: Sequence[Sequence[View]]) -> tuple[float, Sums, list[Tensor | None]]:
+            value, figures, sums = 0.0, Sums(), [None] * len(parameters)
+            for views in parts:
+                batch = collate(views, pad=self._pad, sharing=self._sharing)
+                part = self._objective.part(self._model, batch, whole=whole)
+                check(part.loss.item(), batch)
+                value += part.loss.item()
+                figures = _both(figures, part.figures)
+                sums = _added(sums, torch.autograd.grad(part.loss, parameters, allow_unused=True))
+            return value, figures, sums
 
-        value, sums = 0.0, [None] * len(parameters)
-        for loss, grads in self._pool.map(work, self._parts(views)):
-            value += loss
-            sums = _added(sums, grads)
-        for parameter, grad in zip(parameters, sums, strict=True):
+        value, figures, sums = 0.0, Sums(), [None] * len(parameters)
+        with self._ranks.together():
+            for loss, more, grads in self._pool.map(work, self._shared(views)):
+                value += loss
+                figures = _both(figures, more)
+                sums = _added(sums, grads)
+        for parameter, grad in zip(parameters, self._ranks.add_gradients(sums, like=parameters), strict=True):
             parameter.grad = grad
-        return value
+        return self._outcome(value, figures)
 
-    def score(self, views: Sequence[View]) -> float:
-        """The summed loss over `views`, without gradients."""
+    def measure(self, views: Sequence[View], *, look: Callable[[], None]) -> Outcome:
+        """The loss over `views`, without gradients and without dropout; `look` is called before each micro-batch."""
+        whole = self.whole(views)
 
-        def work(parts: Sequence[Sequence[View]]) -> float:
+        def work(parts: Sequence[Sequence[View]]) -> tuple[float, Sums]:
+            value, figures = 0.0, Sums()
             with torch.no_grad():
-                batches = (collate(part, pad=self._pad, sharing=self._sharing) for part in parts)
-                return sum(summed_loss(self._model, batch).item() for batch in batches)
+                for views in parts:
+                    look()
+                    batch = collate(views, pad=self._pad, sharing=self._sharing)
+                    part = self._objective.part(self._model, batch, whole=whole)
+                    value += part.loss.item()
+                    figures = _both(figures, part.figures)
+            return value, figures
 
-        return sum(self._pool.map(work, self._parts(views)))
+        value, figures = 0.0, Sums()
+        with evaluating(self._model), self._ranks.together():
+            for loss, more in self._pool.map(work, self._shared(views)):
+                value += loss
+                figures = _both(figures, more)
+        return self._outcome(value, figures)
 
-    def _parts(self, views: Sequence[View]) -> list[list[list[View]]]:
-        return share_out(views, budget=self._budget, sharing=self._sharing, workers=self._count)
+    def score(self, views: Sequence[View]) -> list[float]:
+        """The summed log-probability of the labelled tokens of each view, without gradients and without dropout."""
+
+        def work(parts: Sequence[Sequence[View]]) -> list[tuple[View, float]]:
+            found: list[tuple[View, float]] = []
+            with torch.no_grad():
+                for part in parts:
+                    batch = collate(part, pad=self._pad, sharing=self._sharing)
+                    sums = log_probs(self._model, batch).sums(count=len(part))
+                    found += zip(part, sums.tolist(), strict=True)
+            return found
+
+        # The same view twice has the same value, up to how its micro-batches were cut: either will do.
+        hands = share_out(views, budget=self._budget, sharing=self._sharing, workers=self._count, together=False)
+        with evaluating(self._model):
+            found = list(self._pool.map(work, hands))
+        values = dict(pair for part in found for pair in part)
+        return [values[view] for view in views]
+
+    def _shared(self, views: Sequence[View]) -> Sequence[list[list[View]]]:
+        """The micro-batches of each worker of this process."""
+        hands = share_out(
+            views,
+            budget=self._budget,
+            sharing=self._sharing,
+            workers=self._count * self._ranks.count,
+            together=self._objective.together,
+        )
+        return self._ranks.share(hands, each=self._count)
+
+    def _outcome(self, value: float, figures: Sums) -> Outcome:
+        """What came of the shares of all processes; the first one always has a share, so it knows every figure."""
+        if self._ranks.count > 1:
+            names = json.loads(self._ranks.text_of_first(json.dumps(sorted(figures))))
+            flat = (part for name in names for part in figures.get(name, (0.0, 0.0)))
+            value, *sums = self._ranks.add([value, *flat])
+            figures = dict(zip(names, zip(sums[::2], sums[1::2], strict=True), strict=True))
+        return Outcome(loss=value, figures=self._objective.summary(value, figures))
+
+
+def _both(sums: Sums, more: Mapping[str, tuple[float, float]]) -> Sums:
+    """Figures of two parts as one."""
+    zero = (0.0, 0.0)
+    names = dict.fromkeys((*sums, *more))
+    return {
+        name: (sums.get(name, zero)[0] + more.get(name, zero)[0], sums.get(name, zero)[1] + more.get(name, zero)[1])
+        for name in names
+    }
 
 
 def _added(sums: list[Tensor | None], grads: Sequence[Tensor | None]) -> list[Tensor | None]:

@@ -1,0 +1,47 @@
+"""Parts of the tune spec that say how a run is watched, computed and continued rather than what it learns."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from seekloop.system.spec import Spec
+
+__all__ = ["ComputeSpec", "OptimizerStateSpec", "TrackerName", "ValidationSpec"]
+
+TrackerName = Literal["jsonl", "tensorboard", "mlflow", "wandb", "swanlab"]
+"""What each does is in `tune/trackers/`."""
+
+
+class ValidationSpec(Spec):
+    """When the validation rows are looked at, by what, and when a run that no longer gets better ends."""
+
+    every_steps: int | None = Field(default=None, ge=1)
+    """Every so many optimizer steps, and at the end; None: at the end of each epoch."""
+    metric: Literal["loss", "answers"] = "loss"
+    """What `keep: best` and `patience` go by: mean loss, or the share of right answers, generated greedily."""
+    answers: int = Field(default=64, ge=1)
+    """Validation rows that are answered for the metric `answers`, drawn by the seed."""
+    patience: int | None = Field(default=None, ge=1)
+    """End after so many validations in a row that were no better than the best before them; None: never early."""
+    min_delta: float = Field(default=0.0, ge=0)
+    """Better by no more than this does not count as better for `patience`."""
+
+
+class ComputeSpec(Spec):
+    """How the machine computes; nothing here is meant to change what is learned."""
+
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
+    """Of the products of linear layers. `auto`: bf16 where this machine was measured to be faster with it."""
+    checkpointing: Literal["auto", "on", "off"] = "auto"
+    """Compute activations again in the backward pass: a third slower, less memory. `auto`: where it does not fit."""
+
+
+class OptimizerStateSpec(Spec):
+    """The optimizer's memory of earlier gradients, which a checkpoint does not hold unless asked to."""
+
+    save: bool = False
+    """Write it beside the weights, as `optimizer.safetensors`: twice the trained weights."""
+    take: bool = False
+    """Begin with the one that the parent checkpoint holds."""
