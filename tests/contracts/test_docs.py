@@ -129,7 +129,16 @@ def check_python(_page: Path, *words: str) -> None:
     assert name in ("venv", "pip") or any(path.exists() for path in candidates), name
 
 
+def check_launcher(page: Path, *words: str) -> None:
+    """What a launcher starts several times is a command of ours."""
+    place = next(index for index, word in enumerate(words) if word in ("--no-python", "--no_python"))
+    assert words[place + 1] == "seekloop"
+    check_seekloop(page, *words[place + 2 :])
+
+
 CHECKS = {
+    "torchrun": check_launcher,
+    "accelerate": check_launcher,
     "seekloop": check_seekloop,
     "make": check_make,
     "pip": check_pip,

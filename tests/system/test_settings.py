@@ -64,3 +64,12 @@ def test_a_child_process_gets_the_environment_and_its_changes(monkeypatch):
     child = settings.child_environment(SEEKLOOP_THREADS="1")
     assert child["SEEKLOOP_HOME"] == "/models"
     assert child["SEEKLOOP_THREADS"] == "1"
+
+
+@pytest.mark.parametrize(("given", "left"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_wait_quietly_unless_told_otherwise(monkeypatch, given, left):
+    monkeypatch.setenv("OMP_WAIT_POLICY", given or "")
+    if given is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    settings.wait_quietly()
+    assert settings.child_environment()["OMP_WAIT_POLICY"] == left

@@ -23,6 +23,6 @@ def shown(page: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("page", ["data-cleaning.md", "data-cleaning.zh.md"])
 def test_each_row_of_the_guide_becomes_what_stands_beside_it(page):
     rows = shown(page)
-    assert len(rows) == 19
+    assert len(rows) == 22
     found = [LEVELS(before, at=dt.datetime(2026, 11, 22, 10))[0] for before, _ in rows]
     assert found == [after for _, after in rows]

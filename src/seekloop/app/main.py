@@ -33,10 +33,15 @@ Folder = Annotated[Path, typer.Option("--project", "-p", help="Project folder.",
 Changes = Annotated[list[str], typer.Option("--set", help="Change one key: method.rank=8. Repeatable.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 HERE = Path()
+_together = ("tune", "continue")
+"""Verbs that several processes can do as one."""
 
 
 def _verb(target: str, /, **arguments: Any) -> None:
     """Call the verb `module:function` of `app/verbs/`."""
+    processes = settings.launch().processes
+    if processes > 1 and arguments.get("name") not in _together:
+        raise UsageError("system.one_process", count=processes, verbs=", ".join(_together))
     resolve(f"seekloop.app.verbs.{target}")(**arguments)
 
 
@@ -61,9 +66,29 @@ def init(
 
 
 @app.command()
-def plan(*, project: Folder = HERE, changes: Changes = [], as_json: AsJson = False) -> None:  # noqa: B006
-    """Print every step of a run with its settings, memory and time, before anything runs."""
-    _verb("project:plan", folder=project, changes=changes, as_json=as_json)
+def plan(
+    *,
+    project: Folder = HERE,
+    changes: Changes = [],  # noqa: B006
+    base: Annotated[str | None, typer.Option(help="Advise for this base alone, without a project.")] = None,
+    hardware: Annotated[str, typer.Option(help="`local`, or devices that are not here: 'A100 80GB x2'.")] = "local",
+    deadline: Annotated[str | None, typer.Option(help="Be done in: 45m, 2h.")] = None,
+    assume: Annotated[
+        list[str], typer.Option(help="rows=5000, row_tokens=400, task=classify, price=2 (an hour). Repeatable.")
+    ] = [],  # noqa: B006
+    probe: Annotated[bool, typer.Option("--probe", help="Measure a few real steps of the planned run.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print every step of a run with memory and time before it runs, and advise: method, numbers, formulas, cost."""
+    _verb(
+        "planning:plan",
+        folder=project,
+        changes=changes,
+        base=base,
+        assumed=[*assume, f"hardware={hardware}", *([f"deadline={deadline}"] if deadline else [])],
+        probed=probe,
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -194,9 +219,36 @@ def export(
 
 
 @app.command()
-def doctor(project: Folder = HERE, as_json: AsJson = False) -> None:
-    """Check the machine, the packages, the model cache and, in a project, the ledger."""
-    _verb("records:doctor", folder=project, as_json=as_json)
+def doctor(
+    *,
+    spec: Annotated[Path | None, typer.Argument(help="YAML file of a tuning run to look at before it starts.")] = None,
+    sources: Annotated[list[str], typer.Option("--from", metavar="ID", help="Its dataset and checkpoint.")] = [],  # noqa: B006
+    changes: Changes = [],  # noqa: B006
+    masks: Annotated[int, typer.Option(help="Show the trained tokens of so many rows.", min=0)] = 2,
+    html: Annotated[Path | None, typer.Option(help="Write these rows as a page, too.")] = None,
+    project: Folder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Check the machine and packages; with a tuning spec, grade the run: rows, masks, ends, leaks, lengths, memory."""
+    if spec is None:
+        _verb("records:doctor", folder=project, as_json=as_json)
+        return
+    _verb(
+        "checking:preflight",
+        spec=spec,
+        sources=sources,
+        changes=changes,
+        folder=project,
+        masks=masks,
+        page_at=html,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def selftest(as_json: AsJson = False) -> None:
+    """Prove on this machine that training is exact: batches, packing, resume, adapters, merging, codecs."""
+    _verb("checking:selftest", as_json=as_json)
 
 
 @app.command()
@@ -248,12 +300,14 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 def main() -> None:
     """Entry point: a fixable problem is printed as a sentence and a hint, anything else keeps its traceback."""
+    settings.wait_quietly()
     try:
         for name, value in settings.faults().items():
             raise UsageError("system.setting_bad", name=name, value=value)
         app()
     except SeekloopError as error:
-        print(f"error: {error}", file=sys.stderr)
+        rank = settings.launch().rank
+        print(f"error{f' of process {rank}' if rank else ''}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

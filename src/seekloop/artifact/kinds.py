@@ -167,7 +167,7 @@ class Checkpoint(Artifact):
 
     Files, by form: full: `config.json`, `model.safetensors`; adapter: `adapter_config.json`,
     `adapter_model.safetensors` (PEFT's names), its base being the parent `base`; gguf: `model.gguf`. All forms:
-    `codec.json`, `tokenizer.json`, `chat_template.jinja`.
+    `codec.json`, `tokenizer.json`, `chat_template.jinja`; a classifier has `classes.json` too.
     """
 
     kind: Literal["checkpoint"] = "checkpoint"

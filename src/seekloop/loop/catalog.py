@@ -85,6 +85,22 @@ MAKERS: tuple[StageEntry, ...] = (
         run="seekloop.data.synthesise.run:synthesise",
         gives="corpus",
     ),
+    StageEntry(
+        name="continue",
+        summary="Train a tuned checkpoint on, under a new schedule: Dataset + Checkpoint -> Checkpoint.",
+        spec="seekloop.tune.spec:TuneSpec",
+        inputs="seekloop.tune.spec:TuneInputs",
+        run="seekloop.tune.stage:train_on",
+        gives="checkpoint",
+    ),
+    StageEntry(
+        name="search",
+        summary="Search the numbers of a tuning spec within a budget: Dataset + Checkpoint -> the best Checkpoint.",
+        spec="seekloop.loop.search.spec:SearchSpec",
+        inputs="seekloop.tune.spec:TuneInputs",
+        run="seekloop.loop.search.run:search",
+        gives="checkpoint",
+    ),
 )
 """Verbs beside the stages, called in the same way: what they make, a stage takes."""
 

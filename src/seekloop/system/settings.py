@@ -7,6 +7,10 @@ SEEKLOOP_THREADS        CPU threads for training and engines  (default: all core
 SEEKLOOP_PII_KEY        32 bytes in hex under which personal data is replaced, hashed and encrypted
                         (default: .seekloop/pii.key of the project, made when it is first needed)
 SEEKLOOP_TEST_POSTGRES  SQLAlchemy URL of a PostgreSQL server for the tests
+RANK, WORLD_SIZE, LOCAL_WORLD_SIZE
+                        place of this process among those of one run, as torchrun and accelerate set them
+WANDB_MODE, SWANLAB_MODE, MLFLOW_TRACKING_URI
+                        where a tracker is to report to  (default: a folder of the project, without a network)
 
 Beside these, the variables that a spec names as `${NAME}`: passwords and tokens of data sources.
 """
@@ -15,19 +19,25 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = [
+    "Launch",
     "child_environment",
     "cores",
     "database_url",
     "faults",
     "home",
     "language",
+    "launch",
     "pii_key",
     "secret",
     "test_postgres",
     "threads",
+    "tracker_mode",
+    "unless_told",
+    "wait_quietly",
 ]
 
 
@@ -63,10 +73,41 @@ def test_postgres() -> str | None:
     return os.environ.get("SEEKLOOP_TEST_POSTGRES") or None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """The place of this process among the processes of one run."""
+
+    rank: int
+    processes: int
+    here: int
+    """Processes on this machine."""
+
+
+def launch() -> Launch:
+    """How this process was started; alone, where no launcher says otherwise. `faults` has looked at the numbers."""
+    processes = int(os.environ.get("WORLD_SIZE") or 1)
+    return Launch(
+        rank=int(os.environ.get("RANK") or 0),
+        processes=processes,
+        here=int(os.environ.get("LOCAL_WORLD_SIZE") or processes),
+    )
+
+
+def tracker_mode(name: str) -> str | None:
+    """What the user's environment tells the tracker's own library about where to report; None: nothing."""
+    return os.environ.get(name) or None
+
+
+def unless_told(**values: str) -> None:
+    """Set variables for a library that reads them when it is imported, where the user's environment does not."""
+    for name, value in values.items():
+        os.environ.setdefault(name, value)
+
+
 def threads() -> int:
-    """CPU threads that training and engines may use."""
+    """CPU threads that training and engines may use; processes of one run share the cores of their machine."""
     chosen = os.environ.get("SEEKLOOP_THREADS")
-    return int(chosen) if chosen else cores()
+    return int(chosen) if chosen else max(1, cores() // launch().here)
 
 
 def cores() -> int:
@@ -76,11 +117,24 @@ def cores() -> int:
 
 def faults() -> dict[str, str]:
     """Variables whose value makes no sense, by name: the doors refuse to start with these."""
-    chosen = os.environ.get("SEEKLOOP_THREADS", "")
-    makes_sense = not chosen or (chosen.isdecimal() and int(chosen) > 0)
-    return {} if makes_sense else {"SEEKLOOP_THREADS": chosen}
+    least = {"SEEKLOOP_THREADS": 1, "WORLD_SIZE": 1, "LOCAL_WORLD_SIZE": 1, "RANK": 0}
+    given = {name: os.environ.get(name, "") for name in least}
+    return {
+        name: chosen
+        for name, chosen in given.items()
+        if chosen and not (chosen.isdecimal() and int(chosen) >= least[name])
+    }
 
 
 def child_environment(**changes: str) -> dict[str, str]:
     """The environment for a child process, with `changes` on top."""
     return {**os.environ, **changes}
+
+
+def wait_quietly() -> None:
+    """Let threads of one operation sleep while they wait for each other, unless the user's environment says otherwise.
+
+    OpenMP lets them spin, which takes the very processor that the awaited thread needs where other work runs too. It
+    reads this when a library first loads it, so a door calls this before anything heavy is imported.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -7,7 +7,18 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Reading", "Written", "date_of", "day_of_month", "gap", "month_end", "nearest", "weekday_of", "write"]
+__all__ = [
+    "Reading",
+    "Written",
+    "coming",
+    "date_of",
+    "day_of_month",
+    "gap",
+    "month_end",
+    "nearest",
+    "weekday_of",
+    "write",
+]
 
 Written = Literal["iso", "spaced"]
 """`iso`: 2026-11-23T15:00; `spaced`: 2026-11-23 15:00."""
@@ -71,3 +82,9 @@ def day_of_month(at: dt.datetime, *, months: int, day: int) -> dt.date | None:
 def weekday_of(at: dt.datetime, *, weeks: int, weekday: int) -> dt.date:
     """Weekday 0 (Monday) to 6 of the week that is `weeks` after the one of `at`; weeks begin on Monday (ISO 8601)."""
     return at.date() + dt.timedelta(days=7 * weeks + weekday - at.weekday())
+
+
+def coming(at: dt.datetime, *, weekday: int) -> dt.date | None:
+    """The next weekday 0 (Monday) to 6 after `at`; None: it is today, and either may be meant."""
+    days = (weekday - at.weekday()) % 7
+    return at.date() + dt.timedelta(days=days) if days else None

@@ -1,4 +1,4 @@
-"""Verbs of a project: init, plan, run, status."""
+"""Verbs of a project: init, run, status."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from seekloop.app.console import print_json, print_table, reporter
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Report
 from seekloop.loop import registry
-from seekloop.loop.plan import plan as make_plan
 from seekloop.loop.project import Project
 from seekloop.loop.receipt import first_receipt, next_receipt
 from seekloop.loop.run import first_round, next_round
@@ -17,7 +16,7 @@ from seekloop.loop.steps import Steps
 from seekloop.serve.traffic import collect
 from seekloop.system import digests
 
-__all__ = ["init", "plan", "run", "status"]
+__all__ = ["init", "run", "status"]
 
 FORMS: dict[str, Any] = {
     "compress": {"int8": {"method": {"type": "gguf", "precision": "q8_0"}}},
@@ -34,21 +33,6 @@ def init(*, folder: Path, recipe: str | None, dials: dict[str, str], data: list[
     project = Project.create(folder, values)
     print(f"{folder / 'seekloop.yaml'} written: {project.spec.domain} on {project.spec.base}")
     print(f"next: seekloop plan -p {folder}; seekloop run -p {folder}")
-
-
-def plan(*, folder: Path, changes: list[str], as_json: bool) -> None:
-    """Print the plan."""
-    project = Project.open(folder, changes=changes)
-    ctx = project.context()
-    steps = make_plan(project.spec, ctx=ctx)
-    ctx.ledger.close()
-    if as_json:
-        print_json([step.model_dump(mode="json") for step in steps])
-        return
-    rows = [(s.name, s.settings, _number(s.memory_mib, "MiB"), _number(s.seconds, "s")) for s in steps]
-    print_table(
-        f"plan: {project.spec.domain} on {project.spec.base}", head=("step", "settings", "memory", "time"), rows=rows
-    )
 
 
 def run(*, folder: Path, changes: list[str], as_json: bool) -> None:
@@ -98,7 +82,3 @@ def _summary(identity: str, ctx: RunContext) -> str:
     if isinstance(artifact, Report):
         return ", ".join(f"{f.name} {f.value:.3f}" for f in artifact.figures[:2])
     return f"{artifact.size / 1e6:.1f} MB"
-
-
-def _number(value: float | None, unit: str) -> str:
-    return "" if value is None else f"{value:,.0f} {unit}"

@@ -19,7 +19,7 @@ from seekloop.system import settings
 from seekloop.system.errors import UsageError
 from seekloop.system.lazy import resolve
 
-__all__ = ["run"]
+__all__ = ["inputs_of", "run"]
 
 
 def run(
@@ -29,7 +29,11 @@ def run(
     entry = catalog.stage(name)
     parsed = entry.load_spec().load(spec, changes=changes)
     ctx = context_of(folder)
-    artifact = entry.load_run()(parsed, _inputs(entry, sources, ctx=ctx), ctx=ctx)
+    artifact = entry.load_run()(parsed, inputs_of(entry, sources, ctx=ctx), ctx=ctx)
+    if settings.launch().rank:
+        # The first process says for all what came of it.
+        ctx.close()
+        return
     if out is not None:
         copy_out(artifact.id, out, ctx=ctx)
     if as_json:
@@ -47,7 +51,7 @@ def _table(report: Report, ctx: RunContext) -> str:
     return markdown.render(report, baselines=baselines, language="zh" if settings.language() == "zh" else "en")
 
 
-def _inputs(entry: catalog.StageEntry, sources: list[str], *, ctx: RunContext) -> Any:
+def inputs_of(entry: catalog.StageEntry, sources: list[str], *, ctx: RunContext) -> Any:
     """Match each `--from` to the stage's input of its kind; `ROLE=ID` names the role where two have the same kind."""
     inputs = entry.load_inputs()
     hints = typing.get_type_hints(inputs)
