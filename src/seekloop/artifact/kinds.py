@@ -121,7 +121,8 @@ class Dataset(Artifact):
     """Rows ready to train and test on.
 
     Files: `train.jsonl`, `validation.jsonl`, `test.jsonl`, `calibration.jsonl` (a view of train rows), `dropped.jsonl`
-    and `report.json` (twins side by side). Nothing vanishes: rows + added = train + validation + test + dropped.
+    and `report.json` (twins side by side); `epoch-2.jsonl` and so on hold train rows as that epoch sees them.
+    Nothing vanishes: rows + added = train + validation + test + dropped.
     """
 
     kind: Literal["dataset"] = "dataset"

@@ -18,14 +18,13 @@ from seekloop.data.balance.spec import BalanceSpec
 from seekloop.data.intents import CONFIDENCE
 from seekloop.data.leak import Guard
 from seekloop.data.read.files import locate
-from seekloop.data.spec import Split
 from seekloop.data.teaching import REFUSED, Lessons, label_head
 from seekloop.data.wording import asked
 from seekloop.system import seeds
 from seekloop.text.labelled import AnswerForm
 from seekloop.text.shingles import prints
 
-__all__ = ["Balanced", "balanced"]
+__all__ = ["Balanced", "balanced", "held", "kit_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +47,7 @@ def balanced(spec: BalanceSpec, *, job: Job, guard: Guard, form: AnswerForm) -> 
     Args:
         spec: how.
         job: the dataset in the making.
-        guard: knows what earlier rounds and sources hold out; this dataset's own rows are told to it here.
+        guard: knows what is held out, in this dataset and in earlier rounds.
         form: what the rows' answers hold.
 
     Raises:
@@ -64,9 +63,6 @@ def balanced(spec: BalanceSpec, *, job: Job, guard: Guard, form: AnswerForm) -> 
     balance = Balance(lines=plan(before, spec, kept=counts))
     if "smote" in spec.ways:
         ctx.progress.say(WARNING)
-    held: tuple[Split, ...] = ("validation", "test")
-    for split in held:
-        guard.settle(split, read_rows(job.path(f"{split}.jsonl")))
     lessons = None
     if balance.missing(spec):
         lessons = _lessons(spec, job=job, guard=guard, form=form)
@@ -102,7 +98,7 @@ def _leave_out(drop: frozenset[str], job: Job) -> None:
 
 
 def _filler(spec: BalanceSpec, *, job: Job, guard: Guard, lessons: Lessons | None) -> Filler:
-    kit = _kit(spec.augment, job.ctx.root)
+    kit = kit_of(spec.augment, job.ctx.root)
     augments = "augment" in spec.ways
     checks = augments and spec.augment.label_check
     return Filler(
@@ -111,7 +107,7 @@ def _filler(spec: BalanceSpec, *, job: Job, guard: Guard, lessons: Lessons | Non
         head=label_head(job.path("train.jsonl"), confidence=CONFIDENCE) if checks else None,
         translator=_translator(spec.augment) if augments else None,
         teacher=lessons,
-        held=lambda row: _held(row, guard) is not None,
+        held=lambda row: held(row, guard) is not None,
         seed=seeds.derive(job.ctx.seed, "data", "augment"),
     )
 
@@ -124,18 +120,19 @@ def _lessons(spec: BalanceSpec, *, job: Job, guard: Guard, form: AnswerForm) -> 
         per_label=spec.min_rows_per_label,
         train=job.path("train.jsonl"),
         form=form,
-        held=lambda row: _held(row, guard),
+        held=lambda row: held(row, guard),
         ctx=job.ctx,
     )
 
 
-def _held(row: Row, guard: Guard) -> str | None:
+def held(row: Row, guard: Guard) -> str | None:
     """`leak_test` or `leak_validation` where the row is like one that is held out."""
     twin = guard.check(prints([asked(row)]), [None])[0].twin
     return None if twin is None else twin.reason
 
 
-def _kit(spec: AugmentSpec, root: Path) -> Kit:
+def kit_of(spec: AugmentSpec, root: Path) -> Kit:
+    """The operators with the lists of words that the spec names, which lie in `root` unless they are absolute."""
     distractors = None if spec.distractors is None else locate(spec.distractors, root=root)
     return Kit.of(spec, synonyms=[locate(path, root=root) for path in spec.synonyms], distractors=distractors)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import Field, field_validator, model_validator
 
 from seekloop.artifact.kinds import Corpus, Dataset
+from seekloop.data.augment.spec import EpochsSpec
 from seekloop.data.balance.spec import BalanceSpec
 from seekloop.data.composing import MixSpec
 from seekloop.data.judge_spec import BertClassifier, Classifier, EmbeddingClassifier, NgramClassifier, PlantedClassifier
@@ -31,6 +32,7 @@ __all__ = [
     "DataSpec",
     "DedupeSpec",
     "EmbeddingClassifier",
+    "EpochsSpec",
     "FilterSpec",
     "Format",
     "LabelsSpec",
@@ -216,6 +218,8 @@ class DataSpec(Spec):
     """Old rows among new ones; needs a parent dataset."""
     balance: BalanceSpec | None = None
     """Least and most train rows a label, and how missing ones are made; None: labels stay as they came."""
+    epochs: EpochsSpec | None = None
+    """Train rows in other words in every later epoch of training; None: the same words in all."""
     mix: MixSpec | None = None
     """Shares of train rows by language, source or label, by temperature; None: as they came."""
     folds: int | None = Field(default=None, ge=2, le=100)

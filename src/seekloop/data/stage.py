@@ -34,6 +34,7 @@ from seekloop.data.operators import CLEANING, JUDGING, Terms, sift
 from seekloop.data.parts import Parts, Step, rows_a_part
 from seekloop.data.read import read_corpus
 from seekloop.data.replay import replayed
+from seekloop.data.rewording import reword
 from seekloop.data.sieve import learns, learnt
 from seekloop.data.spec import DataInputs, DataSpec, Split
 from seekloop.data.split import Sorter
@@ -156,7 +157,10 @@ class _Making:
             raise DataError("data.nothing_left", rows=survey.rows, dropped=reasons)
         write_normalised(self.job, self.changed)
         self._report_labels()
+        self._hold_out()
         added = self._balance(counts) | self._mix(counts)
+        if self.spec.epochs is not None:
+            reword(self.spec.epochs, job=self.job, guard=self.guard)
         if self.spec.folds is not None:
             fold(self.spec.folds, groups=self.sorter.groups(), job=self.job)
         parents = {"corpus": corpus.id} | ({"parent": self.parent.id} if self.parent is not None else {})
@@ -207,6 +211,12 @@ class _Making:
             rows = [row for row in batch.rows if row.dropped is None]
             for split in sorted(held_out):
                 self.guard.settle(split, [row for row in rows if row.meta.get("split") == split])
+
+    def _hold_out(self) -> None:
+        """Tell the guard this dataset's own held-out rows, where rows are made that must not be like them."""
+        made = self.spec.balance is not None or self.spec.epochs is not None
+        for split in (name for name in SPLITS if name != "train") if made else ():
+            self.guard.settle(split, read_rows(self.job.path(f"{split}.jsonl")))
 
     def _compare(self, rows: Sequence[Row]) -> None:
         """Leak check and deduplication; rows that stay are handed to the sorter."""

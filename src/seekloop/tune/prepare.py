@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from seekloop.system import digests
 from seekloop.system.errors import TrainError
 from seekloop.system.progress import Progress
 from seekloop.text.normalize import key
-from seekloop.tune.objective_spec import ObjectiveSpec
+from seekloop.tune.objective_spec import AnswersObjective, ObjectiveSpec
 from seekloop.tune.objectives import build
 from seekloop.tune.objectives.encoded import Encoder
 from seekloop.tune.spec import TuneSpec
@@ -26,6 +27,7 @@ from seekloop.tune.spec import TuneSpec
 __all__ = ["Prepared", "check_view", "check_views", "marked", "prepare"]
 
 _named = 5
+_epoch = re.compile(r"epoch-\d+\.jsonl")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,8 @@ class Prepared:
 
     train: list[list[View]]
     """The views of each train row."""
+    later: tuple[dict[int, list[View]], ...]
+    """For each epoch after the first that the dataset prepared: place in `train` -> the row in other words."""
     validation: list[View]
     too_long: tuple[str, ...]
     """Ids of the train rows that were left out for their length."""
@@ -88,6 +92,7 @@ def prepare(
     _say(encoded.train, dataset=dataset, codec=codec, logger=logger)
     return Prepared(
         train=encoded.train,
+        later=_later(dataset, encoded.train, objective=objective, encoder=encoder, store=store, progress=progress),
         validation=encoded.validation,
         too_long=too_long,
         shortened=_shortened(encoder),
@@ -109,6 +114,34 @@ def marked(view: View, codec: Codec) -> str:
         if token is not None:
             run.append(token)
     return text
+
+
+def _later(
+    dataset: Dataset,
+    train: Sequence[Sequence[View]],
+    *,
+    objective: ObjectiveSpec,
+    encoder: Encoder,
+    store: Store,
+    progress: Progress,
+) -> tuple[dict[int, list[View]], ...]:
+    """The rows in other words that the dataset holds for later epochs; one that is too long stays in its own words."""
+    files = sorted((name for name in dataset.files if _epoch.fullmatch(name)), key=lambda name: (len(name), name))
+    if files and not isinstance(objective, AnswersObjective):
+        progress.say(f"the dataset's other words for later epochs are not used: objective {objective.type}")
+        return ()
+    places = {views[0].row: place for place, views in enumerate(train)}
+    test = list(read_rows(store.path(dataset.id, "test.jsonl"))) if files else []
+    found = []
+    for file in files:
+        rows = list(read_rows(store.path(dataset.id, file)))
+        _refuse_leaks(rows, test)
+        theirs = [row.model_copy(update={"id": row.meta["augmented_from"]}) for row in rows]
+        fresh = Encoder(codec=encoder.codec, limit=encoder.limit, too_long=encoder.too_long)
+        encoded = build.encode(objective, train=theirs, validation=[], encoder=fresh)
+        check_views(encoded.train, encoder.codec, pieces=bool(fresh.outcomes.get("parted")))
+        found.append({places[views[0].row]: views for views in encoded.train if views[0].row in places})
+    return tuple(found)
 
 
 def _chosen(rows: Sequence[Row], *, progress: Progress) -> ObjectiveSpec:

@@ -186,6 +186,7 @@ def _indifferent(views: Sequence[View]) -> list[float]:
 def _chosen(plan: StepPlan, steps: tuple[int, ...]) -> _Chosen:
     return _Chosen(
         rows=plan.rows,
+        later=plan.later,
         rows_per_step=plan.rows_per_step,
         epochs=plan.epochs,
         max_steps=plan.max_steps,

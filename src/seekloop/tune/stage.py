@@ -276,6 +276,7 @@ def step_plan(spec: TuneSpec, prepared: Prepared, *, seed: int) -> StepPlan:
     """Which rows make which step."""
     return StepPlan(
         rows=prepared.train,
+        later=prepared.later,
         rows_per_step=spec.rows_per_step,
         epochs=spec.epochs,
         max_steps=spec.max_steps,

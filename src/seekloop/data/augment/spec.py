@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from seekloop.system.spec import Spec
 
-__all__ = ["ApertiumSpec", "AugmentSpec", "ChatSpec", "HttpSpec", "OperatorName", "TranslatorSpec"]
+__all__ = ["ApertiumSpec", "AugmentSpec", "ChatSpec", "EpochsSpec", "HttpSpec", "OperatorName", "TranslatorSpec"]
 
 OperatorName = Literal[
     "synonym",
@@ -98,3 +98,12 @@ class AugmentSpec(Spec):
 
     def _reads(self) -> tuple[str, ...]:
         return (*self.synonyms, *((self.distractors,) if self.distractors is not None else ()))
+
+
+class EpochsSpec(Spec):
+    """Train rows in other words in every epoch after the first."""
+
+    count: int = Field(default=3, ge=2, le=50)
+    """Epochs to prepare, the first of them as the rows are; a longer training begins again with the second."""
+    augment: AugmentSpec = AugmentSpec()
+    """How variants are made, one of a row an epoch; `per_row` and `back_translation` have no place here."""

@@ -6,7 +6,7 @@ prefixes, memory) changes speed and nothing else: the loss is one sum over the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -62,6 +62,9 @@ class StepPlan:
     epochs: int
     max_steps: int | None
     seed: int
+    later: Sequence[Mapping[int, Sequence[View]]] = ()
+    """Rows in other words, by their place in `rows`: of the second epoch, the third, and so on, then from the second
+    again; what is not there is as in `rows`."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -78,7 +81,8 @@ class StepPlan:
         """The views of a step, counted from 0 over all epochs."""
         epoch, place = divmod(step, self.steps_per_epoch)
         order = self._order(epoch)[place * self.rows_per_step : (place + 1) * self.rows_per_step]
-        return [view for index in order for view in self.rows[index]]
+        words = self.later[(epoch - 1) % len(self.later)] if epoch and self.later else {}
+        return [view for index in order for view in words.get(index, self.rows[index])]
 
     def tokens(self) -> int:
         """Tokens of all steps, prompts included, padding not."""
