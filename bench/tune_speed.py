@@ -38,7 +38,7 @@ from seekloop.system import settings
 
 __all__ = ["BASE", "SEED", "Job", "measures", "train"]
 
-BASE, SEED, RANK, ROWS_PER_STEP, STEPS, ROUNDS, LONGEST = "smollm2-135m", 7, 16, 8, 10, 3, 512
+BASE, SEED, RANK, ROWS_PER_STEP, STEPS, ROUNDS, LONGEST = "smollm2-135m", 7, 16, 8, 5, 3, 512
 TORCH = "torch==2.13.0"
 TRL = (TORCH, "trl==1.16.0", "peft==0.21.2", "transformers==5.23.0", "accelerate==1.15.0", "datasets==5.2.0")
 LLAMAFACTORY = (
