@@ -6,26 +6,12 @@ installed into `runs/peers/` when they are first needed.
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from bench import topics
 
-from bench import harness
-from bench.harness import Record
-
-__all__ = ["TOPICS", "measures"]
+__all__ = ["TOPICS"]
 
 TOPICS = ("pii", "names", "dedupe", "leaks", "noise", "labels", "documents", "speech", "synth", "read")
 
 
-def measures(data: Path, topics: Sequence[str]) -> Iterator[Callable[[], Sequence[Record]]]:
-    """The measures of these topics, in order."""
-    for topic in topics:
-        yield from importlib.import_module(f"bench.data_{topic}").measures(data)
-
-
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or not Path(sys.argv[1]).is_dir():
-        sys.exit("error: which folder holds the public data sets?\nhint: make bench-data DATA=FOLDER")
-    harness.run("data", measures(Path(sys.argv[1]), sys.argv[2:] or TOPICS))
+    topics.run("data", TOPICS)

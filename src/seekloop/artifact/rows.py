@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from seekloop.system import digests
 
-__all__ = ["Message", "Role", "Row", "Source", "read_rows", "row_id", "to_line", "write_rows"]
+__all__ = ["Message", "Role", "Row", "Source", "epoch_file", "read_rows", "row_id", "to_line", "write_rows"]
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -74,6 +74,11 @@ class Row(_Record):
 def row_id(content: Any) -> str:
     """The id of a row that was read as `content` (a JSON value)."""
     return f"row:{digests.of_json(content).removeprefix('sha256:')[:16]}"
+
+
+def epoch_file(number: int) -> str:
+    """The dataset file of the train rows that an epoch sees in other words; the first epoch has none."""
+    return f"epoch-{number}.jsonl"
 
 
 def read_rows(path: Path) -> Iterator[Row]:

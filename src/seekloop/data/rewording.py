@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 from seekloop.artifact.context import Job
-from seekloop.artifact.rows import Row, read_rows, write_rows
+from seekloop.artifact.rows import Row, epoch_file, read_rows, write_rows
 from seekloop.data.augment.rows import augmented
 from seekloop.data.augment.spec import EpochsSpec
 from seekloop.data.balancing import kit_of
@@ -47,6 +47,6 @@ def reword(spec: EpochsSpec, *, job: Job, guard: Guard) -> None:
             standings = guard.check(prints([asked(row) for row in new]), [None] * len(new)) if new else []
             yield from (row for row, standing in zip(new, standings, strict=True) if standing.twin is None)
 
-    counts = [write_rows(job.path(f"epoch-{epoch + 1}.jsonl"), changed(epoch)) for epoch in range(1, spec.count)]
+    counts = [write_rows(job.path(epoch_file(epoch + 1)), changed(epoch)) for epoch in range(1, spec.count)]
     said = ", ".join(f"epoch {number} {count}" for number, count in enumerate(counts, 2))
     job.ctx.progress.say(f"train rows in other words: {said}")

@@ -31,7 +31,6 @@ from seekloop.tune.advise import rules
 from seekloop.tune.forecast import census, forecast, local_machine
 from seekloop.tune.masks import Piece, pieces
 from seekloop.tune.method_spec import LoraMethod
-from seekloop.tune.methods import build as methods
 from seekloop.tune.methods.build import default_rate
 from seekloop.tune.prepare import prepare
 from seekloop.tune.spec import TuneInputs, TuneSpec
@@ -117,8 +116,7 @@ def examine(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext, shown: int =
     """
     codec = models.codec_of(inputs.checkpoint, store=ctx.store)
     base = models.base_of(inputs.checkpoint, ctx.store)
-    length = stage.context_length(base, codec, store=ctx.store)
-    context = length - methods.virtual_tokens(spec.method)
+    context = stage.context_length(spec, base, codec=codec, store=ctx.store)
     limit = min(spec.max_length or context, context)
     seen = _pass(inputs.dataset, codec, limit=limit, shown=shown, ctx=ctx)
     findings = [

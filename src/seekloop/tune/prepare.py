@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-import re
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from seekloop.artifact.kinds import Dataset
-from seekloop.artifact.rows import Row, read_rows
+from seekloop.artifact.rows import Row, epoch_file, read_rows
 from seekloop.artifact.store import Store
 from seekloop.model.codec import Codec, View
 from seekloop.runtime.train.batching import IGNORED, labelled
@@ -27,7 +27,6 @@ from seekloop.tune.spec import TuneSpec
 __all__ = ["Prepared", "check_view", "check_views", "marked", "prepare"]
 
 _named = 5
-_epoch = re.compile(r"epoch-\d+\.jsonl")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +91,15 @@ def prepare(
     _say(encoded.train, dataset=dataset, codec=codec, logger=logger)
     return Prepared(
         train=encoded.train,
-        later=_later(dataset, encoded.train, objective=objective, encoder=encoder, store=store, progress=progress),
+        later=_later(
+            dataset,
+            encoded.train,
+            objective=objective,
+            encoder=encoder,
+            test=rows["test"],
+            store=store,
+            progress=progress,
+        ),
         validation=encoded.validation,
         too_long=too_long,
         shortened=_shortened(encoder),
@@ -122,16 +129,16 @@ def _later(
     *,
     objective: ObjectiveSpec,
     encoder: Encoder,
+    test: Sequence[Row],
     store: Store,
     progress: Progress,
 ) -> tuple[dict[int, list[View]], ...]:
     """The rows in other words that the dataset holds for later epochs; one that is too long stays in its own words."""
-    files = sorted((name for name in dataset.files if _epoch.fullmatch(name)), key=lambda name: (len(name), name))
+    files = list(itertools.takewhile(dataset.files.__contains__, map(epoch_file, itertools.count(2))))
     if files and not isinstance(objective, AnswersObjective):
         progress.say(f"the dataset's other words for later epochs are not used: objective {objective.type}")
         return ()
     places = {views[0].row: place for place, views in enumerate(train)}
-    test = list(read_rows(store.path(dataset.id, "test.jsonl"))) if files else []
     found = []
     for file in files:
         rows = list(read_rows(store.path(dataset.id, file)))

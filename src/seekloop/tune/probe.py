@@ -155,7 +155,7 @@ def _prepared(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext) -> _Run:
         inputs.dataset,
         codec,
         spec=spec,
-        context=stage.context_length(base, codec, store=ctx.store) - methods.virtual_tokens(spec.method),
+        context=stage.context_length(spec, base, codec=codec, store=ctx.store),
         store=ctx.store,
         logger=ctx.logger,
         progress=ctx.progress,
@@ -166,15 +166,7 @@ def _prepared(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext) -> _Run:
         plan=plan,
         # What the reference says of the rows changes no time and no memory.
         loop=stage.loop_config(spec, prepared, codec=codec, objective=prepared.objective(_indifferent)),
-        method=methods.build(
-            spec.method,
-            inputs.checkpoint,
-            dataset=inputs.dataset,
-            seed=ctx.seed,
-            card=codec.card,
-            store=ctx.store,
-            logger=ctx.logger,
-        ),
+        method=stage.method_of(spec, inputs, codec=codec, ctx=ctx),
         validated=sum(len(view.ids) for view in prepared.validation) * epochs,
     )
 
@@ -184,15 +176,7 @@ def _indifferent(views: Sequence[View]) -> list[float]:
 
 
 def _chosen(plan: StepPlan, steps: tuple[int, ...]) -> _Chosen:
-    return _Chosen(
-        rows=plan.rows,
-        later=plan.later,
-        rows_per_step=plan.rows_per_step,
-        epochs=plan.epochs,
-        max_steps=plan.max_steps,
-        seed=plan.seed,
-        chosen=steps,
-    )
+    return _Chosen(**vars(plan), chosen=steps)
 
 
 def _saves(spec: TuneSpec, *, steps: int, seconds: float) -> int:

@@ -18,7 +18,7 @@ from seekloop.tune.forecast import census, forecast, local_machine
 from seekloop.tune.prepare import Prepared
 from seekloop.tune.spec import TuneInputs, TuneSpec
 
-__all__ = ["Planned", "compared", "planned", "read_plan", "run_key", "write_plan"]
+__all__ = ["Planned", "compared", "planned", "read_plan", "run_key", "unwatched", "write_plan"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +33,15 @@ class Planned:
     """`arithmetic` or `probe`."""
 
 
+def unwatched(spec: TuneSpec) -> TuneSpec:
+    """The spec without those who only watch: they are no part of what comes out."""
+    return spec.model_copy(update={"report_to": ()})
+
+
 def run_key(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext) -> str:
     """Everything that decides what a run does, as part of a file name. Who only watches is no part of it."""
     parts = [
-        spec.model_copy(update={"report_to": ()}).digest,
+        unwatched(spec).digest,
         inputs.dataset.id,
         inputs.checkpoint.id,
         ctx.seed,

@@ -36,11 +36,11 @@ from seekloop.system.progress import Silent
 from seekloop.tune.methods import build as methods
 from seekloop.tune.objectives import build as objectives
 from seekloop.tune.prepare import Prepared, prepare
-from seekloop.tune.record import compared, planned, run_key
+from seekloop.tune.record import compared, planned, run_key, unwatched
 from seekloop.tune.spec import TuneInputs, TuneSpec
 from seekloop.tune.trackers.reporting import reporting
 
-__all__ = ["context_length", "loop_config", "run", "step_plan", "train_on"]
+__all__ = ["context_length", "loop_config", "method_of", "run", "step_plan", "train_on"]
 
 _warmup = 0.1
 """Share of the steps, where the spec gives neither share nor number."""
@@ -69,20 +69,12 @@ def _run(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext, ranks: Ranks) -
         raise TrainError("tune.compressed", id=digests.short(parent.id), form=parent.form)
     base = models.base_of(parent, ctx.store)
     codec = models.codec_of(parent, store=ctx.store)
-    method = methods.build(
-        spec.method,
-        parent,
-        dataset=inputs.dataset,
-        seed=ctx.seed,
-        card=codec.card,
-        store=ctx.store,
-        logger=ctx.logger,
-    )
+    method = method_of(spec, inputs, codec=codec, ctx=ctx)
     prepared = prepare(
         inputs.dataset,
         codec,
         spec=spec,
-        context=context_length(base, codec, store=ctx.store) - methods.virtual_tokens(spec.method),
+        context=context_length(spec, base, codec=codec, store=ctx.store),
         store=ctx.store,
         logger=ctx.logger,
         progress=ctx.progress,
@@ -183,10 +175,28 @@ def train_on(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext) -> Checkpoi
     return run(spec, inputs, ctx=ctx)
 
 
-def context_length(base: Checkpoint, codec: Codec, *, store: Store) -> int:
-    """Tokens that the model was made for."""
+def context_length(spec: TuneSpec, base: Checkpoint, *, codec: Codec, store: Store) -> int:
+    """Tokens that the model was made for, less those that the method takes for itself."""
     config = json.loads(store.path(base.id, "config.json").read_text("utf-8"))
-    return int(config.get("max_position_embeddings", codec.card.context_length))
+    length = int(config.get("max_position_embeddings", codec.card.context_length))
+    return length - methods.virtual_tokens(spec.method)
+
+
+def method_of(spec: TuneSpec, inputs: TuneInputs, *, codec: Codec, ctx: RunContext) -> Method:
+    """The method of a run.
+
+    Raises:
+        TrainError: the checkpoint cannot be trained that way.
+    """
+    return methods.build(
+        spec.method,
+        inputs.checkpoint,
+        dataset=inputs.dataset,
+        seed=ctx.seed,
+        card=codec.card,
+        store=ctx.store,
+        logger=ctx.logger,
+    )
 
 
 def _facts(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext) -> dict[str, Any]:
@@ -264,12 +274,7 @@ def _settled(spec: TuneSpec, state: State) -> TuneSpec:
     """The spec with what `auto` came to in its place: whoever repeats it elsewhere computes alike."""
     checkpointing = "on" if state.choices["checkpointing"] else "off"
     compute = spec.compute.model_copy(update={"precision": state.choices["precision"], "checkpointing": checkpointing})
-    return _unwatched(spec).model_copy(update={"compute": compute})
-
-
-def _unwatched(spec: TuneSpec) -> TuneSpec:
-    """The spec without those who only watch: they are no part of what comes out."""
-    return spec.model_copy(update={"report_to": ()})
+    return unwatched(spec).model_copy(update={"compute": compute})
 
 
 def step_plan(spec: TuneSpec, prepared: Prepared, *, seed: int) -> StepPlan:
