@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from seekloop.evaluate import compare, figures
+from seekloop.evaluate import compare, figures, slices
 from seekloop.evaluate.scoring import Scored
 from seekloop.metrics import significance
 from seekloop.system.errors import DataError
@@ -81,8 +81,8 @@ def test_free_text_has_no_accuracy():
 
 
 def test_slices_are_accuracy_by_label():
-    slices = figures.by_label(ANSWERS)
-    assert [(one.name, one.value, one.n) for one in slices] == [
+    found = slices.by_label(ANSWERS)
+    assert [(one.name, one.value, one.n) for one in found] == [
         ("accuracy[label=a]", 0.75, 4),
         ("accuracy[label=b]", 0.5, 2),
     ]

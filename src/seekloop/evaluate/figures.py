@@ -8,12 +8,20 @@ import numpy as np
 
 from seekloop.artifact.kinds import Figure
 from seekloop.evaluate.scoring import Scored, language_tokenisation
+from seekloop.evaluate.seen import Seen
 from seekloop.metrics import classification, significance
+from seekloop.system import seeds
 
-__all__ = ["TOKENISATIONS", "by_label", "figures"]
+__all__ = ["TOKENISATIONS", "figures", "part", "share"]
 
 TOKENISATIONS = ("en", "zh")
 """Tokenisations that overlap is reported in."""
+
+
+def part(seen: Seen) -> tuple[Figure, ...]:
+    """The figures of the answers themselves."""
+    seed = seeds.derive(seen.ctx.seed, "evaluate", "figures")
+    return figures(seen.answers, seed=seed, resamples=seen.spec.resamples)
 
 
 def figures(answers: Sequence[Scored], *, seed: int, resamples: int) -> tuple[Figure, ...]:
@@ -33,11 +41,11 @@ def figures(answers: Sequence[Scored], *, seed: int, resamples: int) -> tuple[Fi
     found: list[Figure] = []
     if answers[0].label is not None:
         found += [
-            _share("accuracy", [one.correct for one in answers]),
+            share("accuracy", [one.correct for one in answers]),
             _macro_f1(answers, seed=seed, resamples=resamples),
         ]
     if any(one.reference_text for one in answers):
-        found.append(_share("exact_match", [one.exact for one in answers]))
+        found.append(share("exact_match", [one.exact for one in answers]))
     for tokenisation in TOKENISATIONS:
         scores = [
             one.rougeL
@@ -46,20 +54,14 @@ def figures(answers: Sequence[Scored], *, seed: int, resamples: int) -> tuple[Fi
         ]
         if scores:
             found.append(_mean(f"rougeL_{tokenisation}", scores, seed=seed, resamples=resamples))
-    found.append(_share("ends_by_itself", [one.finish_reason == "stop" for one in answers]))
+    found.append(share("ends_by_itself", [one.finish_reason == "stop" for one in answers]))
     lengths = [float(one.completion_tokens) for one in answers]
     length = _mean("answer_tokens", lengths, seed=seed, resamples=resamples)
     return (*found, length.model_copy(update={"unit": "tokens", "better": "lower"}))
 
 
-def by_label(answers: Sequence[Scored]) -> list[Figure]:
-    """Accuracy of each label's rows: `accuracy[label=card_lost]`, in the order of the labels."""
-    labels = sorted({one.label for one in answers if one.label is not None})
-    rows = {label: [one.correct for one in answers if one.label == label] for label in labels}
-    return [_share(f"accuracy[label={label}]", right) for label, right in rows.items()]
-
-
-def _share(name: str, right: Sequence[bool]) -> Figure:
+def share(name: str, right: Sequence[bool]) -> Figure:
+    """The share of `right` that holds, with its Wilson interval; at least one."""
     count, n = sum(right), len(right)
     return _figure(name, count / n, n=n, interval=significance.wilson(count, n))
 

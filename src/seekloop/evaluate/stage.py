@@ -6,15 +6,16 @@ report, byte for byte. First-token times and tokens per second are in its receip
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
-from seekloop.artifact.context import Job, RunContext
+from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Comparison, Report
 from seekloop.artifact.rows import Message
-from seekloop.evaluate import compare, figures, scoring
+from seekloop.evaluate import compare, scoring
+from seekloop.evaluate.parts import PARTS
 from seekloop.evaluate.questions import Question, prompts, questions
 from seekloop.evaluate.scoring import Scored
+from seekloop.evaluate.seen import Seen
 from seekloop.evaluate.spec import EvaluateInputs, EvaluateSpec
 from seekloop.metrics import latency
 from seekloop.model.codec import Codec
@@ -54,7 +55,8 @@ def run(spec: EvaluateSpec, inputs: EvaluateInputs, *, ctx: RunContext) -> Repor
             completions = ask(backend, requests, ctx=ctx)
             seconds = ctx.clock.monotonic() - started
         answers = read(completions, asked, codec=codec, form=dataset.answer)
-        _write(job, answers)
+        scoring.write_answers(job.path("answers.jsonl"), answers)
+        seen = Seen(spec=spec, inputs=inputs, questions=asked, answers=answers, codec=codec, job=job, ctx=ctx)
         report = Report(
             parents=_parents(inputs),
             made_by=job.origin,
@@ -62,9 +64,7 @@ def run(spec: EvaluateSpec, inputs: EvaluateInputs, *, ctx: RunContext) -> Repor
             dataset=dataset.id,
             split=spec.split,
             engine=engine,
-            figures=figures.figures(
-                answers, seed=seeds.derive(ctx.seed, "evaluate", "figures"), resamples=spec.resamples
-            ),
+            figures=tuple(figure for part in PARTS for figure in part(seen)),
             comparisons=_comparisons(answers, before, inputs=inputs, resamples=spec.resamples, seed=ctx.seed),
         )
         return job.commit(report, cost=_cost(requests, completions, seconds=seconds))
@@ -121,12 +121,6 @@ def _comparisons(
         return ()
     pairs = [(one, before[one.key]) for one in answers if one.key in before]
     return tuple(compare.compare_answers(pairs, baseline=inputs.baseline.id, seed=seed, resamples=resamples))
-
-
-def _write(job: Job, answers: Sequence[Scored]) -> None:
-    scoring.write_answers(job.path("answers.jsonl"), answers)
-    slices = [figure.model_dump(mode="json") for figure in figures.by_label(answers)]
-    job.path("slices.json").write_text(json.dumps(slices, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
 def _parents(inputs: EvaluateInputs) -> dict[str, str]:

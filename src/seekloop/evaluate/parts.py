@@ -1,0 +1,10 @@
+"""The parts of a report, in its order; each is in a file of its own, and measures nothing that the spec leaves out."""
+
+from __future__ import annotations
+
+from seekloop.evaluate import figures, slices
+from seekloop.evaluate.seen import Part
+
+__all__ = ["PARTS"]
+
+PARTS: tuple[Part, ...] = (figures.part, slices.part)
