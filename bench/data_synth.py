@@ -28,9 +28,9 @@ from seekloop.data.graph.spec import GraphSpec
 from seekloop.data.intents import Example, LabelHead
 from seekloop.data.read import read_corpus
 from seekloop.data.sources import SourceSpec
-from seekloop.data.synthesise.queue import Queue
 from seekloop.data.synthesise.run import QUEUE, Session
 from seekloop.data.synthesise.spec import SynthesiseInputs, SynthesiseSpec
+from seekloop.runtime.endpoint.queue import Queue
 
 __all__ = ["measures"]
 

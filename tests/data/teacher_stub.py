@@ -1,4 +1,4 @@
-"""A teacher on a real socket of this machine: answers by a script, and has the faults of real ones."""
+"""A teacher or judge on a real socket of this machine: answers by a script, and has the faults of real ones."""
 
 from __future__ import annotations
 

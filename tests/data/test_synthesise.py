@@ -18,9 +18,9 @@ from seekloop.artifact.rows import read_rows
 from seekloop.data.read import read_corpus
 from seekloop.data.sources import SourceSpec
 from seekloop.data.synthesise.batch import read_results, write_requests
-from seekloop.data.synthesise.queue import Queue
 from seekloop.data.synthesise.run import Session, synthesise
 from seekloop.data.synthesise.spec import SynthesiseInputs, SynthesiseSpec
+from seekloop.runtime.endpoint.queue import Queue
 from seekloop.system import settings
 from seekloop.system.errors import DataError, UsageError
 from tests.data.teacher_stub import asked_about, completion, serving
@@ -150,7 +150,7 @@ def test_a_teacher_that_stays_away_is_one_sentence_and_keeps_what_it_said(ask, r
 
     with serving(dies) as stub, pytest.raises(DataError) as caught:
         ask(stub, teacher={"retries": 1, "concurrency": 1})
-    assert caught.value.code == "synthesise.unreachable"
+    assert caught.value.code == "endpoint.unreachable"
     with Queue(room.work / "synthesise/answers.sqlite") as queue:
         assert len(queue) == 1
 
@@ -159,7 +159,7 @@ def test_a_teacher_that_stays_away_is_one_sentence_and_keeps_what_it_said(ask, r
 def test_a_teacher_that_refuses_everything_stops_the_run_at_once(ask, status):
     with serving(lambda body, number: status) as stub, pytest.raises(DataError) as caught:
         ask(stub, teacher={"concurrency": 1})
-    assert (caught.value.code, len(stub.requests)) == ("synthesise.refused", 1)
+    assert (caught.value.code, len(stub.requests)) == ("endpoint.refused", 1)
 
 
 def test_a_request_that_is_refused_fails_alone(ask):
@@ -279,7 +279,7 @@ def test_a_key_in_clear_or_missing_is_refused(ask):
     assert caught.value.code == "system.spec_bad_value"
     with serving(paraphrases) as stub, pytest.raises(UsageError) as caught:
         ask(stub, teacher={"key": "${SEEKLOOP_NO_SUCH_KEY}"})
-    assert caught.value.code == "synthesise.no_key"
+    assert caught.value.code == "endpoint.no_key"
 
 
 def test_personal_data_in_seeds_is_masked_before_it_leaves(ask, write, room):

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seekloop.data.synthesise.answers import Fault, Pairs, Paraphrases, is_refusal, parse
-from seekloop.data.synthesise.meter import Meter, tokens_of
-from seekloop.data.synthesise.pace import Pace
-from seekloop.data.synthesise.queue import Kept
+from seekloop.data.synthesise.answers import Fault, Pairs, Paraphrases, parse
 from seekloop.data.synthesise.spec import BudgetSpec, TeacherSpec
+from seekloop.runtime.endpoint.meter import Meter, tokens_of
+from seekloop.runtime.endpoint.pace import Pace
+from seekloop.runtime.endpoint.queue import Kept
+from seekloop.runtime.endpoint.reading import is_refusal
 from seekloop.system.clock import ManualClock
 
 GOOD = '{"paraphrases": ["one", "two"]}'

@@ -22,10 +22,10 @@ from seekloop.data.labels.labelling import labels_of
 from seekloop.data.synthesise.checks import Check, label_check
 from seekloop.data.synthesise.making import Maker
 from seekloop.data.synthesise.plan import Planner
-from seekloop.data.synthesise.queue import Queue
 from seekloop.data.synthesise.rounds import QUEUE, Made, Rounds
 from seekloop.data.synthesise.seeds import Seed, chosen, read_seeds
 from seekloop.data.wording import asked
+from seekloop.runtime.endpoint.queue import Queue
 from seekloop.system import seeds
 from seekloop.text.labelled import AnswerForm
 

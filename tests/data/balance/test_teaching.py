@@ -18,9 +18,9 @@ from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Dataset
 from seekloop.artifact.rows import read_rows
 from seekloop.data.spec import DataSpec
-from seekloop.data.synthesise.queue import Queue
 from seekloop.data.synthesise.rounds import QUEUE
 from seekloop.data.wording import asked
+from seekloop.runtime.endpoint.queue import Queue
 from seekloop.system import settings
 from seekloop.system.errors import UsageError
 from seekloop.text.similarity import similarity

@@ -12,8 +12,8 @@ from seekloop.data.synthesise.spec import (
     ParaphraseSpec,
     SynthesiseSpec,
     TeacherSpec,
-    require_price,
 )
+from seekloop.runtime.endpoint.spec import require_price
 from seekloop.system.spec import Spec
 
 __all__ = ["BalanceTeacherSpec"]

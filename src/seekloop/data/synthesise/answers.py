@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seekloop.data.synthesise.spec import TaskSpec
+from seekloop.runtime.endpoint.reading import is_refusal, objects, without_thought
 
 __all__ = [
     "Fault",
@@ -22,7 +18,6 @@ __all__ = [
     "Score",
     "Task",
     "Tasks",
-    "is_refusal",
     "parse",
     "schema_of",
 ]
@@ -92,22 +87,6 @@ class Fault:
     """For the teacher, and for people."""
 
 
-_refusals = re.compile(
-    r"\W*(?:as an ai\b|作为(?:一个|一名|一款)?(?:ai|人工智能|(?:大|大型)?(?:语言)?模型)"
-    r"|(?:i(?:'|’)?m (?:very )?sorry|i am (?:very )?sorry|sorry|i apologi[sz]e)?[,. ]*(?:but )?"
-    r"i(?: can(?:no|'|’)t| am unable to| am not able to|(?:'|’)m unable to|(?:'|’)m not able to| won(?:'|’)t)"
-    r" (?:assist|help with|comply|fulfil|create|generate|write|produce|paraphrase|do (?:that|this))"
-    r"|(?:(?:很|非常|十分)?(?:抱歉|对不起|遗憾)[，,。！!、 ]*)?(?:但(?:是)?)?我(?:无法|不能)"
-    r"(?:提供(?:这|该|此|任何)|回答(?:这|该|此)|满足|完成(?:这|该|此)|协助|生成|改写|创作|讨论))",
-    re.IGNORECASE,
-)
-_fence = re.compile(r"```(?:json|JSON)?\s*\n?(.*?)```", re.DOTALL)
-_thought = re.compile(r"<think>.*?</think>", re.DOTALL)
-_tries = 64
-"""Braces that are tried: a long text of braces must not cost more than it is worth."""
-_trailing_comma = re.compile(r",(?=\s*[}\]])")
-
-
 def schema_of(task: TaskSpec) -> type[BaseModel]:
     """The form that an answer to this task must have."""
     forms: dict[str, type[BaseModel]] = {
@@ -118,11 +97,6 @@ def schema_of(task: TaskSpec) -> type[BaseModel]:
         "score": Score,
     }
     return forms[task.kind]
-
-
-def is_refusal(text: str) -> bool:
-    """Whether a text begins as a model begins that will not answer, in English or Chinese."""
-    return _refusals.match(text.strip()) is not None
 
 
 def parse(text: str, form: type[BaseModel], *, cut_short: bool = False) -> BaseModel | Fault:
@@ -136,9 +110,9 @@ def parse(text: str, form: type[BaseModel], *, cut_short: bool = False) -> BaseM
         form: the schema.
         cut_short: the endpoint said that the answer was cut at its limit of tokens.
     """
-    bare = _thought.sub("", text).strip()
+    bare = without_thought(text)
     problem: str | None = None
-    for value, is_outermost in _objects(bare):
+    for value, is_outermost in objects(bare):
         try:
             return form.model_validate(value)
         except ValidationError as error:
@@ -152,23 +126,3 @@ def parse(text: str, form: type[BaseModel], *, cut_short: bool = False) -> BaseM
     if cut_short:
         return Fault("teacher_cut_short", "the answer was cut at the limit of tokens")
     return Fault("teacher_bad_json", "the answer holds no JSON object that can be read")
-
-
-def _objects(text: str) -> Iterator[tuple[dict[str, Any], bool]]:
-    """JSON objects in the text, fenced ones first, and whether each begins at the first brace of its place."""
-    for candidate in (*_fence.findall(text), text):
-        first = start = candidate.find("{")
-        tries = 0
-        while start >= 0 and tries < _tries:
-            value = _decoded(candidate[start:])
-            if isinstance(value, dict):
-                yield value, start == first
-            start, tries = candidate.find("{", start + 1), tries + 1
-
-
-def _decoded(text: str) -> object:
-    decoder = json.JSONDecoder(strict=False)  # raw line breaks inside strings are let through
-    for attempt in (text, _trailing_comma.sub("", text)):
-        with contextlib.suppress(ValueError, RecursionError):
-            return decoder.raw_decode(attempt)[0]
-    return None

@@ -10,12 +10,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from seekloop.data.synthesise.answers import Fault, parse, schema_of
-from seekloop.data.synthesise.client import Client, body_of
-from seekloop.data.synthesise.meter import Meter, prompt_tokens
 from seekloop.data.synthesise.plan import Item
 from seekloop.data.synthesise.prompts import Prompts
-from seekloop.data.synthesise.queue import Kept, Queue, request_key
 from seekloop.data.synthesise.spec import SynthesiseSpec
+from seekloop.runtime.endpoint.client import Client, body_of
+from seekloop.runtime.endpoint.meter import Meter, prompt_tokens
+from seekloop.runtime.endpoint.queue import Kept, Queue, request_key
 from seekloop.system import seeds
 from seekloop.system.clock import Clock
 from seekloop.system.errors import SeekloopError

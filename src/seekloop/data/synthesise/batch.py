@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from seekloop.data.synthesise.client import kept_of
-from seekloop.data.synthesise.queue import Kept
 from seekloop.data.synthesise.run import Session
+from seekloop.runtime.endpoint.client import kept_of
+from seekloop.runtime.endpoint.queue import Kept
 from seekloop.system.errors import DataError
 from seekloop.system.files import write_whole
 

@@ -9,12 +9,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from seekloop.artifact.rows import Message, Row, Source, row_id
-from seekloop.data.synthesise.answers import Fault, Pairs, Paraphrases, Reply, Score, Tasks, is_refusal
+from seekloop.data.synthesise.answers import Fault, Pairs, Paraphrases, Reply, Score, Tasks
 from seekloop.data.synthesise.checks import Check
 from seekloop.data.synthesise.likes import Likes
 from seekloop.data.synthesise.plan import Item
 from seekloop.data.synthesise.spec import ScoreSpec, SynthesiseSpec
 from seekloop.data.wording import asked
+from seekloop.runtime.endpoint.reading import is_refusal
 from seekloop.text.normalize import key
 from seekloop.text.segment import language_of
 

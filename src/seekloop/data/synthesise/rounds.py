@@ -18,11 +18,11 @@ from seekloop.artifact.rows import Row
 from seekloop.data.synthesise.answers import Fault
 from seekloop.data.synthesise.asking import Asker, Stopped
 from seekloop.data.synthesise.making import Maker
-from seekloop.data.synthesise.meter import Meter, prompt_tokens
 from seekloop.data.synthesise.plan import Item, Planner
 from seekloop.data.synthesise.prompts import Prompts
-from seekloop.data.synthesise.queue import Queue
 from seekloop.data.synthesise.spec import SynthesiseSpec
+from seekloop.runtime.endpoint.meter import Meter, prompt_tokens
+from seekloop.runtime.endpoint.queue import Queue
 
 __all__ = ["QUEUE", "Made", "Rounds"]
 

@@ -19,11 +19,11 @@ from seekloop.data.synthesise.checks import Check, label_check
 from seekloop.data.synthesise.likes import Likes
 from seekloop.data.synthesise.making import Maker
 from seekloop.data.synthesise.plan import Item, Planner
-from seekloop.data.synthesise.queue import Queue
 from seekloop.data.synthesise.rounds import QUEUE, Rounds
 from seekloop.data.synthesise.seeds import Seed, chosen, read_seeds
 from seekloop.data.synthesise.spec import SynthesiseInputs, SynthesiseSpec
 from seekloop.data.wording import asked
+from seekloop.runtime.endpoint.queue import Queue
 from seekloop.system import seeds
 from seekloop.system.errors import DataError, UsageError
 from seekloop.system.files import write_whole

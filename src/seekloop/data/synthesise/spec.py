@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from seekloop.artifact.kinds import Corpus, Dataset
+from seekloop.runtime.endpoint.spec import EndpointSpec, LimitSpec, require_price
 from seekloop.system.spec import Spec
 
 __all__ = [
@@ -23,71 +23,20 @@ __all__ = [
     "SynthesiseSpec",
     "TaskSpec",
     "TeacherSpec",
-    "require_price",
 ]
 
 Language = Literal["en", "zh"]
-_reference = re.compile(r"\$\{\w+\}")
 
 
-def _named(value: str | None) -> str | None:
-    if value is not None and not _reference.fullmatch(value):
-        raise ValueError("write it as ${NAME} and set the environment variable NAME: specs are kept in the ledger")
-    return value
-
-
-class TeacherSpec(Spec):
+class TeacherSpec(EndpointSpec):
     """An OpenAI-compatible chat endpoint."""
 
-    url: str = Field(pattern=r"^https?://")
-    """Address up to `/v1`: `https://api.deepseek.com/v1`, `http://127.0.0.1:8000/v1`."""
-    model: str
-    """Name of the model, as the endpoint knows it."""
-    key: Annotated[str | None, AfterValidator(_named)] = None
-    """The key, as `${NAME}`: read from the environment and never stored. None: the endpoint wants none."""
-    temperature: float = Field(default=0.8, ge=0, le=2)
-    """Of sampling."""
-    max_tokens: int = Field(default=1_024, ge=1)
-    """Tokens of an answer at most."""
-    json_mode: bool = True
-    """Ask for a JSON object (`response_format`); switch off for endpoints that do not know it."""
-    concurrency: int = Field(default=4, ge=1, le=256)
-    """Requests under way at once."""
-    requests_per_minute: float | None = Field(default=None, gt=0)
-    """None: no limit of ours."""
-    tokens_per_minute: float | None = Field(default=None, gt=0)
-    """Tokens in and out; None: no limit of ours."""
-    timeout_s: float = Field(default=120.0, gt=0)
-    """How long an answer may take."""
-    retries: int = Field(default=6, ge=0)
-    """How often a request is sent again after a fault: no connection, an answer cut short, 408, 429, 5xx."""
-    backoff_s: float = Field(default=1.0, gt=0)
-    """Pause before the first repetition; doubled each time, at most a minute. `Retry-After` comes before it."""
-    price_in: float | None = Field(default=None, ge=0)
-    """Money for a million tokens of prompts."""
-    price_out: float | None = Field(default=None, ge=0)
-    """Money for a million tokens of answers."""
 
-
-class BudgetSpec(Spec):
+class BudgetSpec(LimitSpec):
     """Where the asking stops. What was answered in earlier runs of the same spec counts too."""
 
-    money: float | None = Field(default=None, gt=0)
-    """In the currency of the prices."""
-    tokens: int | None = Field(default=None, ge=1)
-    """In and out together."""
     rows: int | None = Field(default=None, ge=1)
     """Rows that are kept."""
-
-
-def require_price(budget: BudgetSpec, teacher: TeacherSpec) -> None:
-    """Refuse a budget in money that nothing could be counted against.
-
-    Raises:
-        ValueError: the teacher has no price.
-    """
-    if budget.money is not None and teacher.price_in is None and teacher.price_out is None:
-        raise ValueError("a budget in money needs the teacher's price_in or price_out")
 
 
 class _Task(Spec):

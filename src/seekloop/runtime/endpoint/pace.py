@@ -1,4 +1,4 @@
-"""Requests and tokens a minute: who would go over the limit waits, and a pause that the teacher asks for is for all."""
+"""Requests and tokens a minute: who would go over the limit waits, and a pause that is asked for is for all."""
 
 from __future__ import annotations
 

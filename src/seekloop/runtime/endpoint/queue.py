@@ -24,7 +24,7 @@ _busy_s = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """One answer of a teacher."""
+    """One answer of an endpoint."""
 
     text: str
     model: str
@@ -40,7 +40,7 @@ class Kept:
 
 
 def request_key(item: str, body: Mapping[str, Any]) -> str:
-    """The key of a request: what is asked, by which item. The teacher's address and key do not count."""
+    """The key of a request: what is asked, by which item. The endpoint's address and key do not count."""
     return digests.of_json([item, dict(body)]).removeprefix("sha256:")
 
 

@@ -9,10 +9,10 @@ from typing import Any, Self
 
 import httpx2
 
-from seekloop.data.synthesise.meter import prompt_tokens, tokens_of
-from seekloop.data.synthesise.pace import Pace
-from seekloop.data.synthesise.queue import Kept
-from seekloop.data.synthesise.spec import TeacherSpec
+from seekloop.runtime.endpoint.meter import prompt_tokens, tokens_of
+from seekloop.runtime.endpoint.pace import Pace
+from seekloop.runtime.endpoint.queue import Kept
+from seekloop.runtime.endpoint.spec import EndpointSpec
 from seekloop.system import settings
 from seekloop.system.clock import Clock
 from seekloop.system.errors import DataError, UsageError
@@ -25,16 +25,16 @@ _of_request = frozenset({400, 413, 422})
 _shown = 200
 
 
-def body_of(teacher: TeacherSpec, messages: list[dict[str, str]], *, seed: int) -> dict[str, Any]:
+def body_of(endpoint: EndpointSpec, messages: list[dict[str, str]], *, seed: int) -> dict[str, Any]:
     """The request's JSON: the same spec, messages and seed give the same bytes."""
     body: dict[str, Any] = {
-        "model": teacher.model,
+        "model": endpoint.model,
         "messages": messages,
-        "temperature": teacher.temperature,
-        "max_tokens": teacher.max_tokens,
+        "temperature": endpoint.temperature,
+        "max_tokens": endpoint.max_tokens,
         "seed": seed,
     }
-    return {**body, "response_format": {"type": "json_object"}} if teacher.json_mode else body
+    return {**body, "response_format": {"type": "json_object"}} if endpoint.json_mode else body
 
 
 def kept_of(value: object, body: Mapping[str, Any]) -> Kept | None:
@@ -57,22 +57,22 @@ def kept_of(value: object, body: Mapping[str, Any]) -> Kept | None:
 
 
 class Client:
-    """Asks one teacher; used inside one event loop.
+    """Asks one endpoint; used inside one event loop.
 
     Raises:
         UsageError: the environment has no such key.
     """
 
-    def __init__(self, teacher: TeacherSpec, *, clock: Clock) -> None:
-        self.teacher = teacher
-        self.pace = Pace(requests=teacher.requests_per_minute, tokens=teacher.tokens_per_minute, clock=clock)
+    def __init__(self, endpoint: EndpointSpec, *, clock: Clock) -> None:
+        self.endpoint = endpoint
+        self.pace = Pace(requests=endpoint.requests_per_minute, tokens=endpoint.tokens_per_minute, clock=clock)
         self._clock = clock
-        self._patience = Patience(retries=teacher.retries, backoff_s=teacher.backoff_s, fractions=True)
+        self._patience = Patience(retries=endpoint.retries, backoff_s=endpoint.backoff_s, fractions=True)
         self._http = httpx2.AsyncClient(
-            base_url=teacher.url.rstrip("/") + "/",
-            headers=_authorization(teacher.key),
-            timeout=httpx2.Timeout(teacher.timeout_s),
-            limits=httpx2.Limits(max_connections=teacher.concurrency),
+            base_url=endpoint.url.rstrip("/") + "/",
+            headers=_authorization(endpoint.key),
+            timeout=httpx2.Timeout(endpoint.timeout_s),
+            limits=httpx2.Limits(max_connections=endpoint.concurrency),
         )
 
     async def __aenter__(self) -> Self:
@@ -100,9 +100,9 @@ class Client:
                 pause = self._patience.pause(fault, attempt, now=self._clock.now())
                 attempt += 1
                 if pause is None:
-                    where = self.teacher.url
+                    where = self.endpoint.url
                     raise DataError(
-                        "synthesise.unreachable", problem=fault.problem, tries=attempt, where=where
+                        "endpoint.unreachable", problem=fault.problem, tries=attempt, where=where
                     ) from fault
                 await self._wait(fault, pause)
                 continue
@@ -128,7 +128,7 @@ class Client:
                 text="", model=str(body["model"]), finish="", tokens_in=0, tokens_out=0, rejected=_said(response)
             )
         if status not in PASSING and not response.is_success:
-            raise DataError("synthesise.refused", status=status, problem=_said(response), where=self.teacher.url)
+            raise DataError("endpoint.refused", status=status, problem=_said(response), where=self.endpoint.url)
         if not response.is_success:
             return None
         try:
@@ -148,7 +148,7 @@ def _authorization(key: str | None) -> dict[str, str]:
     name = key[2:-1]
     value = settings.secret(name)
     if value is None:
-        raise UsageError("synthesise.no_key", name=name)
+        raise UsageError("endpoint.no_key", name=name)
     return {"Authorization": f"Bearer {value}"}
 
 

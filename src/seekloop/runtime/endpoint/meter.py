@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from seekloop.data.synthesise.queue import Kept
-from seekloop.data.synthesise.spec import BudgetSpec, TeacherSpec
+from seekloop.runtime.endpoint.queue import Kept
+from seekloop.runtime.endpoint.spec import EndpointSpec, LimitSpec
 
 __all__ = ["Meter", "prompt_tokens", "tokens_of"]
 
@@ -29,8 +29,8 @@ def tokens_of(text: str) -> int:
 class Meter:
     """Adds up answers, and says when to stop."""
 
-    teacher: TeacherSpec
-    budget: BudgetSpec
+    teacher: EndpointSpec
+    budget: LimitSpec
     tokens_in: int = 0
     tokens_out: int = 0
     answers: int = 0

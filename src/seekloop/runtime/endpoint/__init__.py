@@ -1,0 +1,1 @@
+"""A larger model behind an OpenAI-compatible endpoint: asked with patience, within a budget, each answer kept."""
