@@ -8,14 +8,21 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from seekloop.artifact.context import RunContext
-from seekloop.runtime.train.interrupt import stop_requests
+from seekloop.runtime.train.batching import Batch
+from seekloop.runtime.train.interrupt import asking, stop_requests
+from seekloop.runtime.train.objectives.next_token import NextToken
+from seekloop.runtime.train.objectives.objective import Part, Whole
 from seekloop.runtime.train.state import State, Work
 from seekloop.runtime.train.validating import Validation
+from seekloop.runtime.train.workers import Workers
 from seekloop.system.errors import ArtifactError, TrainError
 from tests.runtime.train.making import Bench, losses, rows
 
@@ -91,6 +98,45 @@ def test_a_step_that_is_cut_off_is_done_again(bench: Bench, tmp_path: Path) -> N
     assert caught.value.facts["step"] == 3
     again = bench.train(bench.model(), bench.lora(), folder=tmp_path / "work")
     assert losses(again) == losses(whole)
+
+
+def test_a_stop_is_heard_before_each_layer_on_the_way_there_and_back(bench: Bench) -> None:
+    model, heard = bench.model(), []
+    bench.lora().apply(model, seed=0)
+    with asking(model, lambda: heard.append(1)):
+        states = model.get_decoder()(input_ids=torch.tensor([[1, 2, 3]]), use_cache=False).last_hidden_state
+        assert len(heard) == 2
+        states.sum().backward()
+    assert len(heard) == 4
+    model.get_decoder()(input_ids=torch.tensor([[1, 2, 3]]))
+    assert len(heard) == 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Endless(NextToken):
+    """A micro-batch that takes until somebody looked."""
+
+    looked: threading.Event = field(default_factory=threading.Event)
+
+    def part(self, model: nn.Module, batch: Batch, *, whole: Whole) -> Part:
+        """Wait."""
+        self.looked.wait(60)
+        return super().part(model, batch, whole=whole)
+
+
+def test_a_stop_does_not_wait_for_a_micro_batch(bench: Bench) -> None:
+    model, objective = bench.model(), _Endless()
+    views = [view for part in bench.views(rows(2)) for view in part]
+
+    def stop() -> None:
+        objective.looked.set()
+        raise TrainError("train.stopped", step=1, steps=2)
+
+    with Workers.open(model, objective, count=1, threads=1, budget=64, pad=0, sharing=False) as workers:
+        workers.look = stop
+        with pytest.raises(TrainError) as caught:
+            workers.measure(views)
+    assert caught.value.code == "train.stopped"
 
 
 @contextmanager

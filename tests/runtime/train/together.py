@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import torch
 from seekloop.artifact.kinds import Checkpoint, Dataset
 from seekloop.runtime.train.ranks import Ranks
 from seekloop.system import provenance
-from seekloop.system.errors import TrainError
+from seekloop.system.errors import SeekloopError, TrainError
 from seekloop.tune.spec import TuneInputs, TuneSpec
 from seekloop.tune.stage import run
 from tests.killing import Fatal
@@ -52,7 +52,7 @@ def attempt(place: Path, pair: Sequence[str], *, spec: TuneSpec, progress: Fatal
     base, data = ctx.store.open(pair[0], Checkpoint), ctx.store.open(pair[1], Dataset)
     try:
         made = run(spec, TuneInputs(dataset=data, checkpoint=base), ctx=ctx)
-    except TrainError as error:
+    except SeekloopError as error:
         return [error.code]
     history = json.loads(ctx.store.path(made.id, "trainer_state.json").read_text("utf-8"))["log_history"]
     return [made.id, *(entry.get("loss", entry.get("eval_loss")) for entry in history)]
@@ -67,9 +67,10 @@ def launched(
     at: int = 0,
     victim: int = 1,
     number: signal.Signals = signal.SIGKILL,
-    spec: TuneSpec | None = SPEC,
+    spec: TuneSpec = SPEC,
+    work: Callable[[], object] | None = None,
 ) -> list[list[object]]:
-    """What each process gave, the first one first; nothing for one that was killed."""
+    """What each process gave, of `work` or of a run, the first one first; nothing for one that was killed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -81,12 +82,14 @@ def launched(
         pids[rank] = os.fork()
         if pids[rank] == 0:
             os.environ.update(SEEKLOOP_THREADS=str(threads), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-            os.environ.update(RANK=str(rank), WORLD_SIZE=str(processes), LOCAL_WORLD_SIZE=str(processes))
+            os.environ.update(
+                RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(processes), LOCAL_WORLD_SIZE=str(processes)
+            )
             target = os.getpid() if rank == victim else pids.get(victim, 0)
             progress = Fatal(
                 at if rank == 0 else 0, lambda target=target: os.kill(target, number), touches=("advance",)
             )
-            found = attempt(place, pair, spec=spec, progress=progress) if spec else agreed()
+            found = work() if work else attempt(place, pair, spec=spec, progress=progress)
             os.write(writing, json.dumps(found).encode())
             os._exit(0)
         os.close(writing)
@@ -119,7 +122,7 @@ def main(folder: Path) -> None:
     trial(folder, "three", processes=3)
     trial(folder, "full-workers", processes=1, threads=2, spec=FULL)
     trial(folder, "full-two", processes=2, spec=FULL)
-    trial(folder, "agreed", processes=2, spec=None)
+    trial(folder, "agreed", processes=2, work=agreed)
     trial(folder, "dropout", processes=2, spec=DROPOUT)
     trial(folder, "dropout-again", processes=2, spec=DROPOUT)
     trial(folder, "killed-second", processes=2, at=4, victim=1)

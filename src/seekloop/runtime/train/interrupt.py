@@ -7,8 +7,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
-__all__ = ["stop_requests"]
+from torch import Tensor, nn
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+__all__ = ["asking", "stop_requests"]
 
 
 @contextlib.contextmanager
@@ -34,3 +38,35 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def asking(model: nn.Module, look: Callable[[], None]) -> Iterator[None]:
+    """Call `look` before each of the model's layers, on the way there and back; it may raise to end the pass.
+
+    A pass over one long row takes longer than some machines give notice.
+    """
+
+    def there(_layer: nn.Module, _inputs: Any) -> None:
+        look()
+
+    def back(_grad: Tensor) -> None:
+        look()
+
+    def behind(*hooked: Any) -> None:
+        output = hooked[-1]
+        states = output if isinstance(output, Tensor) else output[0]
+        if states.requires_grad:
+            states.register_hook(back)
+
+    layers = [layer for layer in model.modules() if isinstance(layer, GradientCheckpointingLayer)]
+    hooks = [
+        hook
+        for layer in layers
+        for hook in (layer.register_forward_pre_hook(there), layer.register_forward_hook(behind))
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

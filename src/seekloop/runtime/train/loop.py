@@ -11,13 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from seekloop.artifact.context import RunContext
+from seekloop.model.arithmetic import ALONE
 from seekloop.model.codec import View
 from seekloop.runtime.train.batching import Batch, StepPlan, labelled
 from seekloop.runtime.train.choices import Need, settle
 from seekloop.runtime.train.curves import sparkline
-from seekloop.runtime.train.interrupt import stop_requests
-from seekloop.runtime.train.methods.method import Method, put_values, trainable
-from seekloop.runtime.train.moments import moments, optimizer_over, put_moments
+from seekloop.runtime.train.held import Held, Trained
+from seekloop.runtime.train.interrupt import asking, stop_requests
+from seekloop.runtime.train.methods.method import Method, trainable
+from seekloop.runtime.train.moments import optimizer_over
 from seekloop.runtime.train.objectives.next_token import NextToken
 from seekloop.runtime.train.objectives.objective import Objective
 from seekloop.runtime.train.observers import Observer
@@ -25,19 +27,18 @@ from seekloop.runtime.train.precision import halve
 from seekloop.runtime.train.ranks import Ranks
 from seekloop.runtime.train.recompute import recompute
 from seekloop.runtime.train.schedule import Shape, rate_at
-from seekloop.runtime.train.sentinels import check_finite, check_moved, fingerprints
+from seekloop.runtime.train.sentinels import check_finite
+from seekloop.runtime.train.sharding import InStep, Split
 from seekloop.runtime.train.state import Best, State, Work
 from seekloop.runtime.train.trunk import keep_trunk
-from seekloop.runtime.train.validating import Validation, evaluating, is_over, rank_of
-from seekloop.runtime.train.workers import Workers
+from seekloop.runtime.train.validating import Validation, is_over, rank_of
+from seekloop.runtime.train.workers import Learner, Workers
 from seekloop.system import seeds, settings
 from seekloop.system.errors import TrainError
 from seekloop.system.progress import Task
 
 __all__ = ["LoopConfig", "train"]
 
-_many = 2**28
-"""Trained weights beyond which each worker's own copy of the gradients (1 GiB) would be too much."""
 _drawn = 12
 """Losses in the progress line."""
 
@@ -84,7 +85,7 @@ def train(
     validation: Sequence[View],
     work: Work,
     ctx: RunContext,
-    ranks: Ranks | None = None,
+    ranks: Ranks | Split | None = None,
 ) -> State:
     """Train `model` in place, going on from the newest checkpoint in `work` where there is one.
 
@@ -99,19 +100,22 @@ def train(
         validation: views whose mean loss is taken; may be empty.
         work: where checkpoints go.
         ctx: clock, seed, progress and logger.
-        ranks: the processes that train together, each of which calls this with the same arguments; None: alone.
+        ranks: the processes that train together, each of which calls this with the same arguments, or how the model is
+            split over them; None: alone.
 
     Returns:
-        The final state; the model holds the weights to keep.
+        The final state; the model, or what it is split by, holds the weights to keep.
 
     Raises:
         TrainError: a sentinel stopped the run, or SIGTERM or Ctrl-C did, its work being saved.
         ModelError: the method or checkpointing does not fit the model.
     """
     ranks = ranks or Ranks()
+    split = None if isinstance(ranks, Ranks) else ranks
+    ranks = ranks if isinstance(ranks, Ranks) else ranks.ranks
     method.apply(model, seed=ctx.seed)
     config.objective.attach(model, seed=ctx.seed)
-    count = ranks.smallest(_workers(model, method))
+    count = 1 if split else ranks.smallest(_workers(model, method))
     with ranks.in_turn():
         choices = settle(
             precision=config.precision,
@@ -124,6 +128,15 @@ def train(
         halve(model, keep=method.form != "adapter")
     if choices.checkpointing:
         recompute(model)
+
+    def optimizer(parameters: Mapping[str, nn.Parameter]) -> torch.optim.Optimizer:
+        return optimizer_over(parameters, decay=config.weight_decay, rate_factors=config.rate_factors)
+
+    if split:
+        held = split.split(model, optimizer)
+    else:
+        whole = trainable(model)
+        held = Held(whole, optimizer(whole))
     threads = settings.threads() // count
     with contextlib.ExitStack() as stack:
         stack.enter_context(_threads(threads))
@@ -141,23 +154,29 @@ def train(
             )
         )
         stopping = stack.enter_context(stop_requests())
-        workers = stack.enter_context(
-            Workers.open(
-                model,
-                config.objective,
-                count=count,
-                threads=threads,
-                budget=config.tokens_per_batch,
-                pad=config.pad,
-                sharing=config.sharing and not choices.checkpointing and not method.draws(),
-                ranks=ranks,
+        learner: Learner
+        if split:
+            learner = InStep(split, config.objective, budget=config.tokens_per_batch, pad=config.pad)
+        else:
+            learner = stack.enter_context(
+                Workers.open(
+                    model,
+                    config.objective,
+                    count=count,
+                    threads=threads,
+                    budget=config.tokens_per_batch,
+                    pad=config.pad,
+                    sharing=config.sharing and not choices.checkpointing and not method.draws(),
+                    ranks=ranks,
+                )
             )
-        )
-        loop = _Loop(model, workers, plan=plan, config=config, work=work, ctx=ctx, ranks=ranks)
+        loop = _Loop(learner, held, plan=plan, config=config, work=work, ctx=ctx, ranks=ranks)
         loop.stopping = stopping
+        learner.look = loop.look
+        stack.enter_context(asking(model, learner.agreed if isinstance(learner, InStep) else loop.look))
         loop.run(validation)
     if config.keep == "best" and loop.best_values:
-        put_values(model, loop.best_values)
+        held.put(loop.best_values)
     loop.state.choices = asdict(choices)
     return loop.state
 
@@ -165,8 +184,8 @@ def train(
 class _Loop:
     def __init__(
         self,
-        model: nn.Module,
-        workers: Workers,
+        learner: Learner,
+        held: Trained,
         *,
         plan: StepPlan,
         config: LoopConfig,
@@ -174,14 +193,15 @@ class _Loop:
         ctx: RunContext,
         ranks: Ranks,
     ) -> None:
-        self.model, self.workers, self.plan, self.config = model, workers, plan, config
+        self.learner, self.held, self.plan, self.config = learner, held, plan, config
         self.work, self.ctx, self.ranks = work, ctx, ranks
-        self.parameters = trainable(model)
-        self.optimizer = optimizer_over(self.parameters, decay=config.weight_decay, rate_factors=config.rate_factors)
         self.state = State()
         self.best_values: dict[str, Tensor] = {}
         self.stopping: Callable[[], bool] = lambda: False
+        self.split = isinstance(learner, InStep)
+        """Whether all processes have to come together for a checkpoint."""
         self._over = False
+        self._saved = (0, 0)
         self._mark = self._saved_at = ctx.clock.monotonic()
 
     def run(self, validation: Sequence[View]) -> None:
@@ -209,29 +229,32 @@ class _Loop:
 
     def resume(self) -> None:
         """Take up the newest good checkpoint; damaged ones are named in the log."""
-        saved = self.work.newest()
+        saved = self.work.newest(self.held.cut)
         for folder in self.work.skipped:
             self.ctx.logger.warning("checkpoint %s is damaged and was skipped", folder)
         if saved is None:
-            put_moments(self.optimizer, self.parameters, saved=self.work.moments)
+            cut = self.held.cut or (lambda whole: whole)
+            self.held.put_moments({name: cut(value) for name, value in self.work.moments.items()})
             return
         self.state = saved.state
         self.state.earlier_s = saved.state.seconds
-        put_values(self.model, saved.tensors["trainable"])
-        put_moments(self.optimizer, self.parameters, saved=saved.tensors["optimizer"])
+        self.held.put(saved.tensors["trainable"])
+        self.held.put_moments(saved.tensors["optimizer"])
         self.best_values = saved.tensors.get("best", {})
         self._over = is_over(self.state.history, self.config.validation)
+        self._saved = (self.state.step, len(self.state.history))
         self.ctx.logger.info("resumed after step %d of %d", self.state.step, self.plan.steps)
 
     def advance(self, validation: Sequence[View], *, task: Task) -> None:
         """Do one optimizer step, and what is due after it: validation, a checkpoint."""
         views = self.plan.views(self.state.step)
-        before = fingerprints(self.parameters) if self.state.step == 0 else {}
+        before = self.held.prints() if self.state.step == 0 else None
         with self._saving_what_is_done():
             self._step(views)
-        if before:
-            check_moved(before, self.parameters)
-        self.optimizer.zero_grad(set_to_none=True)
+        if before is not None:
+            with self.ranks.together():
+                self.held.moved(before)
+        self.held.forget()
         if self._validation_is_due():
             with self._saving_what_is_done():
                 self._validate(validation)
@@ -242,31 +265,35 @@ class _Loop:
         self._mark = now
         task.advance(tokens)
         every = self.config.save_every_steps
-        due = now - self._saved_at >= self.config.save_every_s or (every and self.state.step % every == 0)
-        if due and not self.over:
+        due = now - self._saved_at >= self.config.save_every_s or bool(every and self.state.step % every == 0)
+        # Where all processes write, all go by the first one's clock.
+        if (bool(self.ranks.of_first(due)) if self.split else due) and not self.over:
             self.save()
         task.note(self._line())
 
     def save(self) -> None:
-        """Write a checkpoint, where this process is the one that writes."""
-        if not self.ranks.first:
+        """Write a checkpoint, where this process has something that is to be written."""
+        written = (self.state.step, len(self.state.history))
+        if written == self._saved or not (self.split or self.ranks.first):
             return
-        tensors: dict[str, Mapping[str, Tensor]] = {
-            "trainable": {name: value.detach() for name, value in self.parameters.items()},
-            "optimizer": moments(self.optimizer, self.parameters),
-        }
+        tensors: dict[str, Mapping[str, Tensor]] = {"trainable": self.held.values(), "optimizer": self.held.moments()}
         if self.best_values:
             tensors["best"] = self.best_values
-        self.work.save(self.state, tensors)
-        self._saved_at = self.ctx.clock.monotonic()
+        if self.held.cut is not None:
+            self.work.save(self.state, tensors, ranks=self.ranks)
+        elif self.ranks.first:
+            self.work.save(self.state, tensors)
+        self._saved, self._saved_at = written, self.ctx.clock.monotonic()
 
     @contextlib.contextmanager
     def _saving_what_is_done(self) -> Iterator[None]:
         """A step that fails or is stopped leaves the weights of the step before: they are written before it is said."""
         try:
             yield
-        except TrainError:
-            if self.state.step:
+        except TrainError as error:
+            # What a lost process held of the weights is lost with it; DeepSpeed looks at gradients after its step.
+            lost = error.code == "train.rank_lost" or (error.code == "train.not_finite" and self.held.cut is None)
+            if self.state.step and not (self.split and lost):
                 self.save()
             raise
 
@@ -281,7 +308,7 @@ class _Loop:
     def _stopped(self) -> TrainError:
         return TrainError("train.stopped", step=self.state.step, steps=self.plan.steps)
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Asked in the middle of a step or validation, by any worker."""
         if self.stopping():
             raise self._stopped()
@@ -297,21 +324,22 @@ class _Loop:
             warmup_steps=self.config.warmup_steps,
             floor=self.config.final_learning_rate,
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["rate_factor"]
+        self.held.rate(rate)
         # What is drawn for one row is not what is drawn for another: processes draw apart, the first as if alone.
         apart = (self.ranks.rank,) if self.ranks.rank else ()
         torch.manual_seed(seeds.derive(self.ctx.seed, "train", "dropout", step, *apart))
-        whole = self.workers.whole(views)
+        with self.ranks.together():
+            whole = self.learner.whole(views)
 
         def check(value: float, batch: Batch) -> None:
             check_finite(value, what="loss", step=step, rows=batch.rows)
-            self._look()
+            self.look()
 
-        outcome = self.workers.learn(views, list(self.parameters.values()), whole=whole, check=check)
-        norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.config.max_grad_norm).item()
-        check_finite(norm, what="gradient", step=step, rows=[view.row for view in views])
-        self.optimizer.step()
+        def check_norm(norm: float) -> None:
+            check_finite(norm, what="gradient", step=step, rows=[view.row for view in views])
+
+        outcome = self.learner.learn(views, list(self.held.parameters.values()), whole=whole, check=check)
+        norm = self.held.step(self.config.max_grad_norm, check_norm)
         self.state.step += 1
         self.state.tokens += sum(len(view.ids) for view in views)
         self.state.labelled += sum(labelled(view) for view in views)
@@ -325,11 +353,10 @@ class _Loop:
     def _validate(self, views: Sequence[View]) -> None:
         if not views:
             return
-        outcome = self.workers.measure(views, look=self._look)
+        outcome = self.learner.measure(views)
         entry = {"eval_loss": outcome.loss, **{f"eval_{name}": value for name, value in outcome.figures.items()}}
         if self.config.validation.answers is not None:
-            with evaluating(self.model):
-                entry["eval_answers"] = self._right_answers(self.config.validation.answers)
+            entry["eval_answers"] = self.learner.ask(self.config.validation.answers)
         self._record(entry)
         best, metric = self.state.best, self.config.validation.metric
         earlier = {"eval_loss": best.loss, "eval_answers": best.answers or 0.0} if best else None
@@ -341,16 +368,8 @@ class _Loop:
                 answers=entry.get("eval_answers"),
             )
             if self.config.keep == "best":
-                self.best_values = {name: value.detach().clone() for name, value in self.parameters.items()}
+                self.best_values = {name: value.clone() for name, value in self.held.values().items()}
         self._over = is_over(self.state.history, self.config.validation)
-
-    def _right_answers(self, ask: Callable[[nn.Module, Callable[[], None]], float]) -> float:
-        """Asked by the first process for all."""
-        share = 0.0
-        with self.ranks.together():
-            if self.ranks.first:
-                share = ask(self.model, self._look)
-        return self.ranks.of_first(share)
 
     def _record(self, entry: Mapping[str, float]) -> None:
         whole = {**self._place(), **entry}
@@ -371,7 +390,7 @@ class _Loop:
 def _workers(model: nn.Module, method: Method) -> int:
     """One for each thread; one in all where they would draw from one generator, or hold large gradients each."""
     trained = sum(value.numel() for value in trainable(model).values())
-    return 1 if method.draws() or trained > _many else settings.threads()
+    return 1 if method.draws() or trained > ALONE else settings.threads()
 
 
 def _need(model: nn.Module, plan: StepPlan, *, config: LoopConfig, workers: int) -> Need:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from seekloop.runtime.train.ranks import Ranks
 from seekloop.system import digests
 from seekloop.system.errors import TrainError
 from seekloop.system.files import disk_full_is_a_sentence, exclusive, sync_file, sync_folder, write_whole
@@ -21,6 +25,8 @@ __all__ = ["Best", "Saved", "State", "Work"]
 
 _manifest, _state = "MANIFEST.json", "state.json"
 _kept = 2
+_at_once = 4
+"""Files whose digests are formed at one time: a machine that is taken away does not give much notice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,40 +99,63 @@ class Work:
         with exclusive(self.folder, busy=TrainError("train.already_running", folder=self.folder)):
             yield
 
-    def save(self, state: State, tensors: Mapping[str, Mapping[str, Tensor]]) -> Path:
+    def save(self, state: State, tensors: Mapping[str, Mapping[str, Tensor]], *, ranks: Ranks | None = None) -> None:
         """Write `checkpoint-STEP`: all files, then the manifest with their digests, then the name; keeps the last two.
+
+        Args:
+            state: how far the run is.
+            tensors: file stem -> name -> tensor.
+            ranks: processes that all call this, each with its own rows of every tensor; None: this one has them all.
 
         Raises:
             ArtifactError: the disk is full; the earlier checkpoints are as they were.
+            TrainError: another process is gone.
         """
+        ranks = ranks or Ranks()
         target = self.folder / f"checkpoint-{state.step}"
         draft = self.folder / f".{target.name}.tmp"
-        shutil.rmtree(draft, ignore_errors=True)
         try:
             with disk_full_is_a_sentence(target):
-                _write(draft, state, tensors=tensors)
-                shutil.rmtree(target, ignore_errors=True)
-                draft.rename(target)
-                sync_folder(self.folder)
+                with ranks.in_turn():
+                    if ranks.first:
+                        shutil.rmtree(draft, ignore_errors=True)
+                        draft.mkdir(parents=True)
+                with ranks.together():
+                    _write_tensors(draft, tensors, share=_share(ranks))
+                if ranks.first:
+                    _write_manifest(draft, state)
+                    shutil.rmtree(target, ignore_errors=True)
+                    draft.rename(target)
+                    sync_folder(self.folder)
         except BaseException:
             # What was half-written takes room that others need, on a full disk above all.
             shutil.rmtree(draft, ignore_errors=True)
             raise
-        for old in self._checkpoints()[_kept:]:
-            shutil.rmtree(old)
-        return target
+        if ranks.first:
+            for old in self._checkpoints()[_kept:]:
+                shutil.rmtree(old)
+        # Nobody goes away before it is done: a launcher ends all processes as soon as one ends.
+        ranks.any(False)
 
-    def newest(self) -> Saved | None:
-        """The newest checkpoint whose every byte is right; None where there is none. Damaged ones go to `skipped`."""
+    def newest(self, cut: Callable[[Tensor], Tensor] | None = None) -> Saved | None:
+        """The newest checkpoint whose every byte is right; None where there is none. Damaged ones go to `skipped`.
+
+        Args:
+            cut: what is kept of each tensor; None: all of it. However many processes wrote it, tensors are whole here.
+        """
         for folder in self._checkpoints():
             if _is_whole(folder):
-                return _read(folder)
+                return _read(folder, cut)
             self.skipped.append(folder)
         return None
 
-    def file(self, step: int, name: str) -> Path:
-        """Where the file called `name` of the checkpoint after `step` steps is."""
-        return self.folder / f"checkpoint-{step}" / name
+    def copy(self, step: int, stem: str, *, to: Path) -> None:
+        """Write the tensors `stem` of the checkpoint after `step` steps to one file."""
+        files = _parts(self.folder / f"checkpoint-{step}")[stem]
+        if len(files) == 1:
+            shutil.copyfile(files[0], to)
+        else:
+            save_file(_joined(files, None), to)
 
     def remove(self) -> None:
         """Delete the folder, once the result is safe elsewhere."""
@@ -137,14 +166,26 @@ class Work:
         return sorted(found, key=lambda path: -int(path.name.rpartition("-")[2]))
 
 
-def _write(draft: Path, state: State, *, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
-    """All files, each flushed, then the manifest with their digests."""
-    draft.mkdir(parents=True)
+def _share(ranks: Ranks) -> str:
+    """What a file's name says of whose rows it holds."""
+    return f".{ranks.rank}-of-{ranks.count}" if ranks.count > 1 else ""
+
+
+def _write_tensors(draft: Path, tensors: Mapping[str, Mapping[str, Tensor]], *, share: str) -> None:
+    """The files of this process, each flushed."""
     for stem, values in tensors.items():
-        save_file(dict(values), draft / f"{stem}.safetensors")
-        sync_file(draft / f"{stem}.safetensors")
+        file = draft / f"{stem}{share}.safetensors"
+        save_file(dict(values), file)
+        sync_file(file)
+
+
+def _write_manifest(draft: Path, state: State) -> None:
+    """The state, then the manifest with the digests of all files."""
     write_whole(draft / _state, digests.canonical(asdict(state)))
-    listing = {file.name: digests.of_file(file) for file in draft.iterdir()}
+    files = sorted(draft.iterdir())
+    with ThreadPoolExecutor(_at_once) as pool:
+        found = list(pool.map(digests.of_file, files))
+    listing = {file.name: digest for file, digest in zip(files, found, strict=True)}
     write_whole(draft / _manifest, digests.canonical(listing))
 
 
@@ -156,8 +197,37 @@ def _is_whole(folder: Path) -> bool:
         return False
 
 
-def _read(folder: Path) -> Saved:
+def _read(folder: Path, cut: Callable[[Tensor], Tensor] | None) -> Saved:
     value: dict[str, Any] = json.loads((folder / _state).read_bytes())
     best = value.pop("best")
     state = State(**value, best=Best(**best) if best else None)
-    return Saved(state=state, tensors={file.stem: load_file(file) for file in folder.glob("*.safetensors")})
+    return Saved(state=state, tensors={stem: _joined(files, cut) for stem, files in _parts(folder).items()})
+
+
+def _parts(folder: Path) -> dict[str, list[Path]]:
+    """Stem -> its files, in the order of the processes that wrote them."""
+    found: dict[str, list[Path]] = {}
+    for file in folder.glob("*.safetensors"):
+        found.setdefault(file.name.partition(".")[0], []).append(file)
+    return {stem: sorted(files, key=_rank) for stem, files in found.items()}
+
+
+def _rank(file: Path) -> int:
+    share = file.name.split(".")[1]
+    return int(share.partition("-")[0]) if "-of-" in share else 0
+
+
+def _joined(files: Sequence[Path], cut: Callable[[Tensor], Tensor] | None) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, their rows together again; only one at a time is whole where they are cut."""
+    if len(files) == 1 and cut is None:
+        return load_file(files[0])
+    keep = cut or (lambda whole: whole)
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(safe_open(file, "pt")) for file in files]
+        names: list[str] = opened[0].keys()
+        return {name: keep(_whole([one.get_tensor(name) for one in opened])) for name in names}
+
+
+def _whole(rows: Sequence[Tensor]) -> Tensor:
+    """A single number is the same in each."""
+    return rows[0] if len(rows) == 1 or rows[0].ndim == 0 else torch.cat(list(rows))

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,10 +24,13 @@ from seekloop.runtime.train.objectives.objective import Objective, Whole
 from seekloop.runtime.train.ranks import Ranks
 from seekloop.runtime.train.validating import evaluating
 
-__all__ = ["Outcome", "Workers"]
+__all__ = ["Learner", "Outcome", "Sums", "Workers", "both", "outcome_of"]
 
 Check = Callable[[float, Batch], None]
 Sums = dict[str, tuple[float, float]]
+Hand = Sequence[Sequence[View]]
+Result = TypeVar("Result")
+_glance_s = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +40,27 @@ class Outcome:
     loss: float
     figures: dict[str, float]
     """What the objective says beside it."""
+
+
+class Learner(Protocol):
+    """What the loop asks for gradients and losses: workers on one model, or processes that each hold a part of it."""
+
+    look: Callable[[], None]
+    """Asked every now and then; it may raise."""
+
+    def whole(self, views: Sequence[View]) -> Whole:
+        """What the micro-batches of these views must know of them all."""
+
+    def learn(
+        self, views: Sequence[View], parameters: Sequence[nn.Parameter], *, whole: Whole, check: Check
+    ) -> Outcome:
+        """Put the gradients of the loss over `views` into `parameters`."""
+
+    def measure(self, views: Sequence[View]) -> Outcome:
+        """The loss over `views`, without gradients."""
+
+    def ask(self, work: Callable[[nn.Module, Callable[[], None]], float]) -> float:
+        """What `work` gives on the model as it is; its second argument may raise to stop it."""
 
 
 class Workers:
@@ -67,6 +92,8 @@ class Workers:
         self._model, self._objective, self._count, self._pool = model, objective, count, pool
         self._budget, self._pad, self._sharing = budget, pad, sharing
         self._ranks = ranks
+        self.look: Callable[[], None] = lambda: None
+        """Asked while the workers compute; it may raise."""
 
     @classmethod
     @contextmanager
@@ -118,21 +145,21 @@ class Workers:
                 part = self._objective.part(self._model, batch, whole=whole)
                 check(part.loss.item(), batch)
                 value += part.loss.item()
-                figures = _both(figures, part.figures)
+                figures = both(figures, part.figures)
                 sums = _added(sums, torch.autograd.grad(part.loss, parameters, allow_unused=True))
             return value, figures, sums
 
         value, figures, sums = 0.0, Sums(), [None] * len(parameters)
         with self._ranks.together():
-            for loss, more, grads in self._pool.map(work, self._shared(views)):
+            for loss, more, grads in self._done(work, self._shared(views)):
                 value += loss
-                figures = _both(figures, more)
+                figures = both(figures, more)
                 sums = _added(sums, grads)
         for parameter, grad in zip(parameters, self._ranks.add_gradients(sums, like=parameters), strict=True):
             parameter.grad = grad
-        return self._outcome(value, figures)
+        return outcome_of(value, figures, ranks=self._ranks, objective=self._objective)
 
-    def measure(self, views: Sequence[View], *, look: Callable[[], None]) -> Outcome:
+    def measure(self, views: Sequence[View]) -> Outcome:
         """The loss over `views`, without gradients and without dropout; `look` is called before each micro-batch."""
         whole = self.whole(views)
 
@@ -140,19 +167,19 @@ class Workers:
             value, figures = 0.0, Sums()
             with torch.no_grad():
                 for views in parts:
-                    look()
+                    self.look()
                     batch = collate(views, pad=self._pad, sharing=self._sharing)
                     part = self._objective.part(self._model, batch, whole=whole)
                     value += part.loss.item()
-                    figures = _both(figures, part.figures)
+                    figures = both(figures, part.figures)
             return value, figures
 
         value, figures = 0.0, Sums()
         with evaluating(self._model), self._ranks.together():
-            for loss, more in self._pool.map(work, self._shared(views)):
+            for loss, more in self._done(work, self._shared(views)):
                 value += loss
-                figures = _both(figures, more)
-        return self._outcome(value, figures)
+                figures = both(figures, more)
+        return outcome_of(value, figures, ranks=self._ranks, objective=self._objective)
 
     def score(self, views: Sequence[View]) -> list[float]:
         """The summed log-probability of the labelled tokens of each view, without gradients and without dropout."""
@@ -169,9 +196,26 @@ class Workers:
         # The same view twice has the same value, up to how its micro-batches were cut: either will do.
         hands = share_out(views, budget=self._budget, sharing=self._sharing, workers=self._count, together=False)
         with evaluating(self._model):
-            found = list(self._pool.map(work, hands))
+            found = self._done(work, hands)
         values = dict(pair for part in found for pair in part)
         return [values[view] for view in views]
+
+    def ask(self, work: Callable[[nn.Module, Callable[[], None]], float]) -> float:
+        """What `work` gives, asked by the first process for all; it calls its second argument now and then."""
+        share = 0.0
+        with evaluating(self._model), self._ranks.together():
+            if self._ranks.first:
+                share = work(self._model, self.look)
+        return self._ranks.of_first(share)
+
+    def _done(self, work: Callable[[Hand], Result], hands: Sequence[Hand]) -> list[Result]:
+        """What the workers make of their hands, in order. `look` is asked meanwhile, however long they take."""
+        futures = [self._pool.submit(work, hand) for hand in hands]
+        while True:
+            done, waiting = wait(futures, timeout=_glance_s, return_when=FIRST_EXCEPTION)
+            if not waiting or any(future.exception() for future in done):
+                return [future.result() for future in futures]
+            self.look()
 
     def _shared(self, views: Sequence[View]) -> Sequence[list[list[View]]]:
         """The micro-batches of each worker of this process."""
@@ -184,17 +228,18 @@ class Workers:
         )
         return self._ranks.share(hands, each=self._count)
 
-    def _outcome(self, value: float, figures: Sums) -> Outcome:
-        """What came of the shares of all processes; the first one always has a share, so it knows every figure."""
-        if self._ranks.count > 1:
-            names = json.loads(self._ranks.text_of_first(json.dumps(sorted(figures))))
-            flat = (part for name in names for part in figures.get(name, (0.0, 0.0)))
-            value, *sums = self._ranks.add([value, *flat])
-            figures = dict(zip(names, zip(sums[::2], sums[1::2], strict=True), strict=True))
-        return Outcome(loss=value, figures=self._objective.summary(value, figures))
+
+def outcome_of(value: float, figures: Sums, *, ranks: Ranks, objective: Objective) -> Outcome:
+    """What came of the shares of all processes; the first one always has a share, so it knows every figure."""
+    if ranks.count > 1:
+        names = json.loads(ranks.text_of_first(json.dumps(sorted(figures))))
+        flat = (part for name in names for part in figures.get(name, (0.0, 0.0)))
+        value, *sums = ranks.add([value, *flat])
+        figures = dict(zip(names, zip(sums[::2], sums[1::2], strict=True), strict=True))
+    return Outcome(loss=value, figures=objective.summary(value, figures))
 
 
-def _both(sums: Sums, more: Mapping[str, tuple[float, float]]) -> Sums:
+def both(sums: Sums, more: Mapping[str, tuple[float, float]]) -> Sums:
     """Figures of two parts as one."""
     zero = (0.0, 0.0)
     names = dict.fromkeys((*sums, *more))
