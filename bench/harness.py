@@ -15,7 +15,7 @@ from typing import Any, Literal
 from seekloop.system import provenance, settings
 from seekloop.system.files import write_whole
 
-__all__ = ["REPOSITORY", "Peer", "Record", "median_interval", "median_of", "run", "wilson"]
+__all__ = ["REPOSITORY", "Peer", "Record", "median_interval", "median_of", "median_record", "run", "wilson"]
 
 REPOSITORY = Path(__file__).parent.parent
 Z = 1.959963984540054
@@ -75,6 +75,21 @@ def median_interval(values: Sequence[float]) -> tuple[float, float]:
         rank += 1
     lower = max(rank - 1, 0)
     return ordered[lower], ordered[n - 1 - lower]
+
+
+def median_record(
+    name: str, values: Sequence[float], *, unit: str, better: Literal["higher", "lower"], **facts: Any
+) -> Record:
+    """The median of repeated measurements with its interval; `facts` are further fields of the record."""
+    return Record(
+        name=name,
+        value=statistics.median(values),
+        unit=unit,
+        better=better,
+        n=len(values),
+        ci=median_interval(values),
+        **facts,
+    )
 
 
 def wilson(successes: int, n: int) -> tuple[float, float]:

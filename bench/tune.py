@@ -10,7 +10,7 @@ from bench import topics
 
 __all__ = ["TOPICS"]
 
-TOPICS = ("speed", "ladder", "memory", "trunk", "plan", "search", "methods")
+TOPICS = ("speed", "ladder", "memory", "trunk", "plan", "search", "methods", "preempt")
 
 
 if __name__ == "__main__":

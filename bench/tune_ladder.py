@@ -8,7 +8,6 @@ times; the loss of every rung is that of the first.
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ from peft import PeftModel
 from torch import nn
 
 from bench.foundation import scratch
-from bench.harness import Record, median_interval
+from bench.harness import Record, median_record
 from bench.tune_run import plan_of
 from bench.tune_speed import BASE, SEED, Job, train
 from seekloop.model.codec import View
@@ -86,13 +85,11 @@ def ladder(data: Path) -> Sequence[Record]:
             raise RuntimeError(f"the losses of {name} are {apart:.1e} away from those of the first rung")
     rates = {name: [tokens / run["seconds"] for run in runs] for name, runs in found.items()}
     return [
-        Record(
-            name=f"ladder_{number}_{name}",
-            value=statistics.median(rate),
+        median_record(
+            f"ladder_{number}_{name}",
+            rate,
             unit="tokens/s",
             better="higher",
-            n=ROUNDS,
-            ci=median_interval(rate),
             model=BASE,
             data=f"the first {STEPS} steps of tune_speed",
             seed=SEED,

@@ -55,6 +55,9 @@ CASES = {
     ),
     "full": Case(base="smollm2-135m", rows=24, spec={"epochs": 1, "method": "full"}),
     "full-2-rows": Case(base="smollm2-135m", rows=10, spec={"epochs": 1, "method": "full", "rows_per_step": 2}),
+    "qlora": Case(base="smollm2-135m", rows=24, spec={"epochs": 1, "method": "qlora"}),
+    "prefix": Case(base="smollm2-135m", rows=24, spec={"epochs": 1, "method": "prefix"}),
+    "last_layers": Case(base="smollm2-135m", rows=16, spec={"epochs": 3, "method": "last_layers"}),
     "tiny-lora": Case(base="tiny", rows=100, longest=200, spec={"epochs": 2}),
     "tiny-full": Case(base="tiny", rows=100, longest=200, spec={"epochs": 2, "method": "full"}),
 }

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import gzip
 import json
-import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.harness import Record, median_interval
+from bench.harness import Record, median_record
 from seekloop import data as room
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Dataset
@@ -55,13 +54,11 @@ def _records(folder: Path, base: str, *, seeds: int, trials: int) -> list[Record
             for name in SAMPLERS
         }
     return [
-        Record(
-            name=f"search_best_loss_{name}",
-            value=statistics.median(losses),
+        median_record(
+            f"search_best_loss_{name}",
+            losses,
             unit="nats a token",
             better="lower",
-            n=seeds,
-            ci=median_interval(losses),
             model=base,
             data=f"alpaca_en_demo, {ROWS} rows, {trials} trials; all: {', '.join(f'{one:.4f}' for one in losses)}",
             seed=7,

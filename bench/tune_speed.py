@@ -27,8 +27,9 @@ from bench.peers import peer_python
 from bench.tune_run import plan_of
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.rows import Message, Row, Source
-from seekloop.model.arithmetic import adapter_parameters, train_seconds
+from seekloop.model.arithmetic import Amount, train_seconds
 from seekloop.model.codec import Codec
+from seekloop.model.trained import low_rank
 from seekloop.runtime.bases import open_base
 from seekloop.runtime.linear import product
 from seekloop.runtime.train.batching import labelled
@@ -194,14 +195,9 @@ def train(command: Sequence[str], job: Path, *more: str) -> dict[str, Any]:
 def _operations(job: Job) -> float:
     """Operations that the job's training needs at least, by the formula of `model/arithmetic.train_seconds`."""
     targets = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-    return train_seconds(
-        job.config,
-        trainable=adapter_parameters(job.config, rank=RANK, targets=targets),
-        tokens=job.tokens,
-        labelled=job.labelled,
-        row_tokens=job.tokens / len(job.value["rows"]),
-        flops=1.0,
-    )
+    adapter = low_rank(job.config, lambda name: RANK if name.rpartition(".")[2] in targets else 0)
+    amount = Amount(tokens=job.tokens, labelled=job.labelled, row_tokens=job.tokens / len(job.value["rows"]))
+    return train_seconds(job.config, adapter, amount=amount, flops=1.0)
 
 
 def _peak_gflops(size: int = 2048, *, tries: int = 15) -> float:

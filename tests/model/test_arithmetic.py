@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from seekloop.model.arithmetic import adapter_parameters, adapter_width, kept_a_token, parameters, train_seconds
+from seekloop.model.arithmetic import Amount, kept_a_token, parameters, train_seconds
 from seekloop.model.families import card
+from seekloop.model.trained import Trained, everything, low_rank
 from seekloop.system.errors import ModelError
 
 SMOLLM2 = {
@@ -66,7 +69,8 @@ def test_adapter_parameters_are_a_rank_each_way_on_every_linear_target(family, k
     model, targets = build(kind, config), card(family).lora_targets
     layers = [part for name, part in model.named_modules() if name.split(".")[-1] in targets]
     wanted = sum(8 * (part.in_features + part.out_features) for part in layers)
-    assert adapter_parameters(model.config.to_dict(), rank=8, targets=targets) == wanted
+    config = model.config.to_dict()
+    assert low_rank(config, lambda name: 8 * (name.split(".")[-1] in targets)).weights == wanted
 
 
 def test_smollm2_has_the_published_number_of_parameters():
@@ -95,42 +99,59 @@ def test_activations_are_what_autograd_keeps_within_a_tenth(full):
     model = AutoModelForCausalLM.from_config(config)
     for name, weight in model.named_parameters():
         weight.requires_grad_(full or "proj" in name)
-    kept = 4 * 256 * kept_a_token(config.to_dict(), adapter=not full)
+    trained = replace(everything(config.to_dict()), own=full)
+    kept = 4 * 256 * kept_a_token(config.to_dict(), trained)
     assert kept == pytest.approx(kept_by_autograd(model, torch.zeros(2, 128, dtype=torch.long)), rel=0.1)
 
 
 def test_checkpointing_keeps_less_and_an_adapter_its_low_rank_products_too():
     config = {"model_type": "llama", **SMOLLM2}
-    kept = kept_a_token(config, adapter=True)
-    assert kept_a_token(config, adapter=True, checkpointing=True) < kept / 5
-    width = adapter_width(config, rank=8, targets=["q_proj", "up_proj"])
-    assert (width, kept_a_token(config, adapter=True, width=width)) == (8 * 2 * 30, kept + 480)
+    plain = Trained(weights=1, formula="")
+    kept = kept_a_token(config, plain)
+    assert kept_a_token(config, plain, checkpointing=True) < kept / 5
+    adapter = low_rank(config, lambda name: 8 * name.endswith(("q_proj", "up_proj")))
+    assert (adapter.width, kept_a_token(config, adapter)) == (30 * (2 * 8 + 2 * 576), kept + adapter.width)
+
+
+def amount(labelled: int = 0, row_tokens: int = 0, **more: int) -> Amount:
+    return Amount(tokens=1000, labelled=labelled, row_tokens=row_tokens, **more)
 
 
 def test_seconds_are_six_operations_a_weight_and_token_in_full_training():
     config = {"model_type": "llama", **SMOLLM2}
     linear = parameters(config) - 49152 * 576 - 576 * 61
-    seconds = train_seconds(config, trainable=parameters(config), tokens=1000, labelled=0, row_tokens=0, flops=1e9)
+    seconds = train_seconds(config, everything(config), amount=amount(), flops=1e9)
     assert seconds == pytest.approx(6 * linear * 1000 / 1e9)
 
 
 def test_only_labelled_tokens_pay_for_the_head_and_an_adapter_saves_a_third():
     config = {"model_type": "llama", **SMOLLM2}
-    more = {"tokens": 1000, "row_tokens": 128, "flops": 1e9}
+    adapter = Trained(weights=1000, formula="")
     lean, head, full = (
-        train_seconds(config, trainable=trainable, labelled=labelled, **more)
-        for trainable, labelled in ((1000, 0), (1000, 300), (parameters(config), 0))
+        train_seconds(config, trained, amount=amount(labelled, 128), flops=1e9)
+        for trained, labelled in ((adapter, 0), (adapter, 300), (everything(config), 0))
     )
     assert head - lean == pytest.approx(300 * 4 * 49152 * 576 / 1e9)
     assert lean / full == pytest.approx(2 / 3, rel=0.05)
 
 
+def test_layers_below_the_trained_ones_are_computed_forward_and_once():
+    config = {"model_type": "llama", **SMOLLM2}
+    linear = parameters(config) - 49152 * 576 - 576 * 61
+    last = Trained(weights=1, formula="", own=True, layers=6)
+    once, thrice = (train_seconds(config, last, amount=amount(epochs=n), flops=1e9) for n in (1, 3))
+    assert once == pytest.approx((6 / 5 + 2 * 4 / 5) * linear * 1000 / 1e9)
+    assert thrice == pytest.approx((6 / 5 + 2 * 4 / 5 / 3) * linear * 1000 / 1e9)
+
+
 def test_a_token_pays_only_for_the_experts_that_it_passes_through():
     config = {"model_type": "deepseek_v3", **LATENT, "q_lora_rank": 24}
-    more = {"trainable": 1, "tokens": 1000, "labelled": 0, "row_tokens": 0, "flops": 1e9}
+    more = {"amount": amount(), "flops": 1e9}
     wider = {**config, "n_routed_experts": 16}
     assert parameters(wider) > parameters(config)
-    assert train_seconds(wider, **more) == pytest.approx(train_seconds(config, **more))
+    assert train_seconds(wider, Trained(weights=1, formula=""), **more) == pytest.approx(
+        train_seconds(config, Trained(weights=1, formula=""), **more)
+    )
 
 
 def test_a_config_without_a_size_names_it():

@@ -6,22 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from seekloop.model.arithmetic import adapter_parameters, adapter_width, parameters
+from seekloop.model.arithmetic import parameters
 from seekloop.model.families import card
 from seekloop.model.memory import Load, peak, total
 from seekloop.model.published import config_of
+from seekloop.model.trained import everything, low_rank
 
 SMOLLM2 = config_of("smollm2-135m")
 TARGETS = card("smollm2").lora_targets
 LORA = Load(
-    trainable=adapter_parameters(SMOLLM2, rank=16, targets=TARGETS),
-    adapter=True,
+    trained=low_rank(SMOLLM2, lambda name: 16 * (name.split(".")[-1] in TARGETS)),
     tokens=1024,
     labelled=512,
     workers=2,
-    width=adapter_width(SMOLLM2, rank=16, targets=TARGETS),
 )
-FULL = Load(trainable=parameters(SMOLLM2), adapter=False, tokens=1024, labelled=512, workers=2)
+FULL = Load(trained=everything(SMOLLM2), tokens=1024, labelled=512, workers=2)
 
 
 @pytest.mark.parametrize(
@@ -46,4 +45,4 @@ def test_more_of_anything_takes_more(change):
 def test_an_accelerator_in_mixed_precision_holds_sixteen_bytes_a_weight():
     load = replace(FULL, tokens=0, labelled=0, workers=1, libraries=0, weight_bytes=2, trained_bytes=14)
     table = 2 * 4 * SMOLLM2["vocab_size"] * SMOLLM2["hidden_size"]
-    assert total(peak(SMOLLM2, load)) == 16 * FULL.trainable + table
+    assert total(peak(SMOLLM2, load)) == 16 * parameters(SMOLLM2) + table

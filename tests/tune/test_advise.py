@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from seekloop.model import published
 from seekloop.model.devices import Machine, machine
-from seekloop.tune.advise import Question, Task, advise
+from seekloop.tune.advise import Question, Task, advise, rules
+from seekloop.tune.aliases import PRESETS
 from seekloop.tune.spec import TuneSpec
 
 HERE = Machine(name="two cores", memory=8 * 2**30, flops=5e10, source="made up", local=True, workers=2)
@@ -118,3 +119,37 @@ def test_a_deadline_that_no_step_meets_is_refused():
 def test_the_cost_is_hours_times_devices_times_price():
     found = candidate(on("deepseek-7b", "A100 80GB x4", price=2.5), "lora")
     assert found.cost == pytest.approx(found.seconds / 3600 * 4 * 2.5)
+
+
+def test_every_name_of_the_rules_is_a_method_of_a_spec_and_every_preset_is_counted():
+    names = {one.method for one in advise(SMALL).candidates}
+    assert names == set(rules()["methods"]) >= set(PRESETS)
+    for one in advise(SMALL).candidates:
+        assert TuneSpec.parse(one.spec).method == TuneSpec.parse({"method": one.spec["method"]}).method
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "chosen"),
+    [("chat", 5000, "lora"), ("style", 5000, "lora_mlp"), ("knowledge", 50_000, "rslora"), ("classify", 400, "lora")],
+)
+def test_the_task_and_the_rank_decide_the_order(task, rows, chosen):
+    found = advise(replace(SMALL, task=task, rows=rows)).chosen
+    assert found is not None and found.method == chosen
+
+
+def test_a_deadline_that_only_the_last_layers_meet_whole_is_theirs():
+    lora, last = (candidate(SMALL, name).seconds for name in ("lora", "last_layers"))
+    advice = advise(replace(SMALL, deadline_s=(lora + last) / 2))
+    assert last < lora and advice.chosen is not None
+    assert (advice.chosen.method, advice.chosen.whole) == ("last_layers", True)
+
+
+def test_what_does_not_pay_is_counted_and_never_taken():
+    tight = replace(SMALL, machine=replace(HERE, memory=candidate(SMALL, "full").memory // 3))
+    found = {one.method: one for one in advise(tight).candidates}
+    assert (
+        not found["dora"].advised
+        and "no gain" in found["dora"].why
+        and found["dora"].seconds > 1.2 * found["lora"].seconds
+    )
+    assert not any(found[name].advised for name in ("prefix", "prompt", "p_tuning", "bottleneck", "pissa"))

@@ -83,6 +83,52 @@ def test_peft_opens_an_adapter_classifier_with_the_same_scores(ctx: RunContext, 
     )
 
 
+METHODS: dict[str, Any] = {
+    "qlora": {"type": "qlora", "rank": 4},
+    "dora": {"type": "dora", "rank": 4},
+    "bottleneck": {"type": "bottleneck", "width": 8},
+    "prefix": {"type": "prefix", "tokens": 6},
+    "prompt": {"type": "prompt", "tokens": 6},
+    "p_tuning": {"type": "p_tuning", "tokens": 6, "hidden": 8},
+    "last_layers": {"type": "last_layers", "last": 1},
+    "head": {"type": "last_layers", "last": 0, "head": True},
+    "ia3": {"type": "peft", "peft_type": "IA3"},
+    "loha": {"type": "peft", "peft_type": "LOHA", "config": {"r": 2}},
+}
+
+
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [*(("smollm2", name) for name in METHODS), *(("deepseek-v3", name) for name in ("bottleneck", "prefix", "ia3"))],
+)
+def test_any_method_trains_a_classifier_that_opens_and_is_trained_on(
+    ctx: RunContext, base: Checkpoint, name: str, family: str
+) -> None:
+    base, method = tiny_base(ctx, family=family), METHODS[name]
+    made = _tune(ctx, base, method=method, epochs=1)
+    prompts = _prompts(ctx, base, 4)
+    first = _ours(ctx, made, prompts)
+    assert first.shape == (4, 6) and (first[0] - first[1]).abs().max() > 0
+    second = _tune(ctx, made, method=method, learning_rate=1e-7, epochs=1)
+    torch.testing.assert_close(_ours(ctx, second, prompts), first, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("name", ["ia3", "loha"])
+def test_a_classifier_of_another_kind_opens_in_peft_with_the_same_scores(
+    ctx: RunContext, base: Checkpoint, name: str
+) -> None:
+    made = _tune(ctx, base, method=METHODS[name], epochs=1)
+    codec = models.codec_of(made, store=ctx.store)
+    stock = AutoModelForSequenceClassification.from_pretrained(
+        ctx.store.folder(base.id), num_labels=6, pad_token_id=codec.pad_id, dtype=torch.float32
+    )
+    adapted = peft.PeftModel.from_pretrained(stock, ctx.store.folder(made.id))
+    prompts = _prompts(ctx, base, 5)
+    torch.testing.assert_close(
+        _theirs(adapted, prompts, pad=codec.pad_id), _ours(ctx, made, prompts), rtol=1e-4, atol=1e-4
+    )
+
+
 def test_evaluation_asks_a_classifier_like_any_other_model(ctx: RunContext, base: Checkpoint) -> None:
     made = _tune(ctx, base, epochs=12)
     data = dataset(ctx, train=rows(2), test=rows(12, first=80))

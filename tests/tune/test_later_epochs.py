@@ -15,9 +15,10 @@ from seekloop.runtime.tiny import tiny_base
 from seekloop.system.errors import TrainError
 from seekloop.system.progress import Silent
 from seekloop.system.spec import Spec
+from seekloop.tune.loop_settings import step_plan
 from seekloop.tune.prepare import Prepared, prepare
 from seekloop.tune.spec import TuneInputs, TuneSpec
-from seekloop.tune.stage import run, step_plan
+from seekloop.tune.stage import run
 from tests.runtime.train.making import rows
 
 SPEC = TuneSpec.parse({"epochs": 4, "rows_per_step": 6, "method": {"rank": 4}})

@@ -104,7 +104,7 @@ def test_the_rate_follows_method_and_rank(method: dict[str, Any], share: float) 
 
 def test_rates_of_other_methods() -> None:
     assert default_rate(TuneSpec.parse({"method": "full"}).method, CARD) == CARD.learning_rates.full
-    for kind, rate in (("ia3", 3e-3), ("OFT", CARD.learning_rates.lora)):
+    for kind, rate in (("ia3", 1e-2), ("OFT", CARD.learning_rates.lora)):
         assert default_rate(TuneSpec.parse({"method": {"type": "peft", "peft_type": kind}}).method, CARD) == rate
 
 

@@ -30,8 +30,9 @@ METHODS: dict[str, dict[str, Any]] = {
     "prompt": {"tokens": 6},
     "p_tuning": {"tokens": 6, "encoder": "lstm", "hidden": 8},
     "last_layers": {"last": 1},
+    "full": {},
 }
-ADDED = [name for name in METHODS if name != "last_layers"]
+ADDED = [name for name in METHODS if name not in ("last_layers", "full")]
 
 
 def _tune(
@@ -59,7 +60,7 @@ def test_what_was_trained_opens_and_answers_and_routers_stay(
 ) -> None:
     base = tiny_base(ctx, family=family)
     tuned = _tune(ctx, data, base, name=name)
-    assert tuned.form == ("full" if name == "last_layers" else "adapter")
+    assert tuned.form == ("adapter" if name in ADDED else "full")
     model, stock = (models.load(each, store=ctx.store) for each in (tuned, base))
     with torch.no_grad():
         assert not torch.allclose(model(input_ids=IDS).logits, stock(input_ids=IDS).logits, atol=1e-3)

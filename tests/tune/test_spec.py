@@ -11,6 +11,7 @@ from seekloop.tune.aliases import ALIASES
 from seekloop.tune.method_spec import FullMethod, LoraMethod
 from seekloop.tune.objective_spec import AnswersObjective, DpoObjective, KtoObjective
 from seekloop.tune.schedule_spec import ScheduleSpec
+from seekloop.tune.soft_spec import BottleneckMethod, LastLayersMethod, PTuningMethod
 from seekloop.tune.spec import TuneSpec
 
 
@@ -88,16 +89,41 @@ def test_a_llama_factory_config_reads_as_it_is() -> None:
         ({"bf16": True, "gradient_checkpointing": False}, {"compute": {"precision": "bf16", "checkpointing": "off"}}),
         ({"save_optimizer": True}, {"optimizer": {"save": True}}),
         ({"resume_from_checkpoint": True, "packing": False}, {}),
+        (
+            {"tuner_type": "prompt_tuning", "num_virtual_tokens": 8, "prompt_tuning_init": "SAMPLE_VOCAB"},
+            {"method": {"type": "prompt", "tokens": 8, "init": "vocabulary"}},
+        ),
+        (
+            {"method": {"type": "p_tuning", "encoder_reparameterization_type": "LSTM", "encoder_hidden_size": 8}},
+            {"method": {"type": "p_tuning", "encoder": "lstm", "hidden": 8}},
+        ),
+        ({"finetuning_type": "freeze"}, {"method": {"type": "last_layers", "last": 2}}),
+        (
+            {"finetuning_type": "freeze", "freeze_trainable_layers": 3},
+            {"method": {"type": "last_layers", "last": 3}},
+        ),
+        ({"method": {"type": "bottleneck", "adapter_length": 8}}, {"method": {"type": "bottleneck", "width": 8}}),
+        (
+            {"rlhf_type": "dpo", "beta": 0.2, "loss_type": "ipo"},
+            {"objective": {"type": "dpo", "beta": 0.2, "loss": "ipo"}},
+        ),
+        ({"plot_loss": True}, {"report_to": ["curves"]}),
+        ({"plot_loss": True, "report_to": "none"}, {"report_to": ["curves"]}),
+        ({"logging_steps": 10, "save_total_limit": 3, "optim": "adamw_torch", "eval_strategy": "steps"}, {}),
+        ({"optimizer": "adamw_torch", "fp16": False, "output_dir": None, "val_size": None}, {}),
     ],
 )
 def test_other_names_mean_ours(given: dict[str, Any], expected: dict[str, Any]) -> None:
     assert TuneSpec.parse(given) == TuneSpec.parse(expected)
 
 
+METHODS = (LoraMethod, BottleneckMethod, LastLayersMethod, PTuningMethod)
+
+
 def test_every_alias_leads_to_a_key_that_exists() -> None:
     for path, _ in ALIASES.values():
         parent, _, leaf = path.rpartition(".")
-        groups = {"": (TuneSpec,), "method": (LoraMethod,), "objective": (AnswersObjective, DpoObjective, KtoObjective)}
+        groups = {"": (TuneSpec,), "method": METHODS, "objective": (AnswersObjective, DpoObjective, KtoObjective)}
         owners = groups.get(parent) or (type(TuneSpec().__dict__[parent]),)
         assert any(leaf in owner.model_fields for owner in owners)
 
@@ -127,6 +153,11 @@ def test_a_key_under_two_names_is_refused(given: dict[str, Any]) -> None:
         ({"packing": True}, "tune.no_packing"),
         ({"resume_from_checkpoint": "output/checkpoint-50"}, "tune.resume_key"),
         ({"lr_scheduler_kwargs": {"num_cycles": 2}}, "system.spec_unknown_key"),
+        ({"fp16": True}, "system.spec_unknown_key"),
+        ({"optim": "lion"}, "system.spec_unknown_key"),
+        *(({key: "x"}, "tune.key_of_run") for key in ("run_name", "logging_dir", "output_dir", "model_name_or_path")),
+        *(({key: "x"}, "tune.key_of_data") for key in ("template", "datasets", "val_set_size")),
+        ({"finetuning_type": "freeze", "freeze_trainable_layers": -2}, "system.spec_bad_value"),
     ],
 )
 def test_what_contradicts_itself_or_promises_something_else_is_refused(given: dict[str, Any], code: str) -> None:
@@ -144,6 +175,15 @@ def test_reading_a_spec_changes_nothing_of_what_was_given() -> None:
 def test_an_unknown_key_is_refused_with_the_likely_one() -> None:
     with pytest.raises(UsageError, match="did you mean learning_rate"):
         TuneSpec.parse({"learnin_rate": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("given", "likely"),
+    [("num_virtual_token", "num_virtual_tokens"), ("gradient_accumulation_step", "gradient_accumulation_steps")],
+)
+def test_a_key_that_is_nearly_another_trainers_names_that(given: str, likely: str) -> None:
+    with pytest.raises(UsageError, match=f"did you mean {likely}"):
+        TuneSpec.parse({given: 1})
 
 
 def test_a_method_that_we_lack_is_refused() -> None:

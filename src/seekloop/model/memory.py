@@ -8,13 +8,14 @@ from typing import Any
 
 from seekloop.model.arithmetic import kept_a_token, parameters
 from seekloop.model.shapes import shape_of
+from seekloop.model.trained import Trained
 
-__all__ = ["LIBRARIES", "Load", "Part", "kernels", "peak", "total"]
+__all__ = ["CHUNK", "LIBRARIES", "Load", "Part", "kernels", "peak", "total"]
 
 LIBRARIES = 410 * 2**20
 """Resident bytes of a process that has imported torch and transformers and opened a store; measured, torch 2.13 CPU."""
-_chunk = 256
-"""Labelled positions whose logits exist at one time (`runtime/train/loss.py`)."""
+CHUNK = 256
+"""Labelled positions of a worker whose logits exist at one time: 50 MB at a vocabulary of 49,152."""
 _row_token = 72
 """Bytes of one token of a row in memory: its id and its label, as Python numbers in tuples."""
 _unreturned = 0.30
@@ -33,19 +34,19 @@ that ends: on the tiny model 190 MiB after 18 steps, 315 after 54, none of it gi
 class Load:
     """What a run puts into memory."""
 
-    trainable: int
-    """Weights that are trained."""
-    adapter: bool
-    """They are not the model's own, which are frozen."""
+    trained: Trained
+    """What the method trains."""
     tokens: int
     """Padded tokens that are in the model at one time, over all workers."""
     labelled: int
     """Labelled tokens among them."""
     workers: int = 1
-    width: int = 0
-    """Numbers of all low-rank products of a token (`arithmetic.adapter_width`)."""
+    rows: int = 0
+    """Rows that are in the model at one time, over all workers."""
     row_tokens: int = 0
     """Tokens of all rows, which are held as numbers."""
+    states: int = 0
+    """Bytes of what frozen layers computed of all rows, where it is kept in memory."""
     weight_bytes: float = 4
     """Of one weight of the model while it is trained or frozen."""
     number_bytes: int = 4
@@ -78,11 +79,14 @@ class Part:
 def peak(config: Mapping[str, Any], load: Load) -> list[Part]:
     """What is in memory when most is: in the backward pass, either where it begins or where it ends.
 
-    - weights: of the model, and 4 bytes a weight of an adapter;
+    - weights: of the model, and 4 bytes a weight of what is added to it;
+    - unpacked: the largest linear layer of each worker in fp32, where the base is in fewer than two bytes a weight;
+    - states: of frozen layers, kept for later epochs;
     - moments: AdamW's two, 4 bytes each (and the gradient: below);
     - gradients: each worker adds up its own, so 4 bytes a trained weight and worker; where the model's own table is
       trained, its gradient stands there once more until head and embedding are added up;
-    - activations: `kept_a_token`, for the tokens in the model at one time;
+    - activations: `kept_a_token`, for the tokens in the model at one time, virtual ones among them; and what is kept of
+      each row;
     - head: logits of at most 256 labelled positions a worker, twice in the moment where they become gradients; where
       the table is trained, its gradient before and after scaling;
     - carried: the gradients of the micro-batches before this one, where a worker has several;
@@ -92,31 +96,34 @@ def peak(config: Mapping[str, Any], load: Load) -> list[Part]:
     Raises:
         ModelError: the architecture is not known here, or the config lacks a size.
     """
-    shape, own = shape_of(config), parameters(config)
-    kept = kept_a_token(config, adapter=load.adapter, width=load.width, checkpointing=load.checkpointing)
-    scored = min(load.labelled, _chunk * load.workers)
-    table = 0 if load.adapter else shape.vocab * shape.hidden
-    activations = round(load.number_bytes * kept * load.tokens)
-    logits = 2 * 4 * shape.vocab * scored
-    head = logits + 2 * 4 * table * load.workers
+    shape, own, trained = shape_of(config), parameters(config), load.trained
+    kept = kept_a_token(config, trained, checkpointing=load.checkpointing)
+    tokens = load.tokens + load.workers * trained.tokens
+    scored = min(load.labelled, CHUNK * load.workers)
+    table = shape.vocab * shape.hidden if trained.head else 0
+    activations = round(load.number_bytes * (kept * tokens + trained.a_row * load.rows))
+    head = 2 * 4 * shape.vocab * scored + 2 * 4 * table * load.workers
     held = round(load.unreturned * activations)
     gradient = load.trained_bytes - 8
-    own_sums = gradient * load.trainable * load.workers
+    own_sums = gradient * trained.weights * load.workers
     carried = own_sums if load.several else 0
     gradients = own_sums + 2 * 4 * table * load.workers
-    extra = 4 * load.trainable if load.adapter else 0
+    largest = max(one.inputs * one.outputs for one in shape.linears) if load.weight_bytes < 2 else 0
     parts = [
         Part(name="libraries", bytes=load.libraries, formula="the process before the model: measured"),
         Part(name="weights", bytes=round(own * load.weight_bytes), formula=f"{own:,} x {load.weight_bytes:g}"),
-        Part(name="adapter", bytes=extra, formula=f"{load.trainable:,} x 4"),
-        Part(name="moments", bytes=8 * load.trainable, formula=f"{load.trainable:,} x 8"),
-        Part(name="best", bytes=4 * load.trainable * load.best, formula=f"{load.trainable:,} x 4"),
-        Part(name="carried", bytes=carried, formula=f"{gradient} x {load.trainable:,} x {load.workers} workers"),
+        Part(name="unpacked", bytes=4 * largest * load.workers, formula=f"4 x {largest:,} x {load.workers} workers"),
+        Part(name="adapter", bytes=4 * trained.added, formula=f"{trained.added:,} x 4"),
+        Part(name="moments", bytes=8 * trained.weights, formula=f"{trained.weights:,} x 8"),
+        Part(name="best", bytes=4 * trained.weights * load.best, formula=f"{trained.weights:,} x 4"),
+        Part(name="carried", bytes=carried, formula=f"{gradient} x {trained.weights:,} x {load.workers} workers"),
         Part(name="kernels", bytes=kernels(load.batches), formula=f"{load.batches:,} shapes x 5 MiB, at most 300 MiB"),
+        Part(name="states", bytes=load.states, formula=f"{load.row_tokens:,} tokens x {shape.hidden:,} numbers"),
         Part(name="rows", bytes=_row_token * load.row_tokens, formula=f"{load.row_tokens:,} tokens x {_row_token}"),
     ]
     if activations + head + held >= gradients:
-        rows = f"{load.number_bytes} x {kept:,.0f} a token x {load.tokens:,} tokens"
+        rows = f"{load.number_bytes} x {kept:,.0f} a token x {tokens:,} tokens"
+        rows += f" + {load.number_bytes} x {trained.a_row:,} a row x {load.rows:,} rows" if trained.a_row else ""
         again = f" + 8 x {table:,} x {load.workers} workers" if table else ""
         parts += [
             Part(name="activations", bytes=activations, formula=rows),
@@ -124,7 +131,7 @@ def peak(config: Mapping[str, Any], load: Load) -> list[Part]:
             Part(name="allocator", bytes=held, formula=f"{load.unreturned:g} x activations"),
         ]
     else:
-        formula = f"{gradient} x {load.trainable:,} x {load.workers} workers + 8 x {table:,} x {load.workers}"
+        formula = f"{gradient} x {trained.weights:,} x {load.workers} workers + 8 x {table:,} x {load.workers}"
         parts += [Part(name="gradients", bytes=gradients, formula=formula)]
     return [part for part in parts if part.bytes]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from seekloop.system.errors import ModelError
@@ -20,6 +20,12 @@ class Linear:
     inputs: int
     outputs: int
     count: int
+    inside: str
+    """Part of the decoder layer that holds it: `self_attn`, `mlp`."""
+    first: int = 0
+    """Number of the first decoder layer that has it; all later ones do, or as many as `count` says."""
+    each: int = 1
+    """How many a decoder layer has of it."""
     bias: bool = False
     expert: bool = False
     """One of many routed experts: a part of one fused weight in transformers, so no adapter goes on it."""
@@ -29,7 +35,22 @@ class Linear:
     @property
     def parameters(self) -> int:
         """Weights of all of them."""
-        return self.count * (self.inputs * self.outputs + (self.outputs if self.bias else 0))
+        return self.count * self.weights
+
+    @property
+    def weights(self) -> int:
+        """Weights of one."""
+        return self.inputs * self.outputs + (self.outputs if self.bias else 0)
+
+    @property
+    def layers(self) -> range:
+        """Numbers of the decoder layers that have it."""
+        return range(self.first, self.first + self.count // self.each)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its module names, one for each decoder layer that has it."""
+        return tuple(f"model.layers.{layer}.{self.inside}.{self.name}" for layer in self.layers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +64,25 @@ class Shape:
     """The head is the embedding table."""
     linears: tuple[Linear, ...]
     """All but the head and the router."""
-    others: int
-    """Weights of norms and routers."""
+    norms: int
+    """Weights of the norms of one decoder layer."""
+    routers: int
+    """Weights of all routers of experts."""
+    cached: int
+    """Numbers that attention caches of a token in one layer: keys and values, or a latent and the rotated keys."""
     attention: int
     """Numbers that attention keeps for a token of one layer until the backward pass: queries, keys, values, output."""
     heads_width: int
     """Query width plus value width of all heads: the cost of one attention score and its use, in multiply-adds."""
     feed_forward: float
     """Width of the feed-forward block that one token passes through, averaged over the layers."""
+    routed: float = 0.0
+    """Numbers of one token that go to its experts and come back, averaged over the layers."""
+
+    @property
+    def others(self) -> int:
+        """Weights of norms and routers."""
+        return self.norms * self.layers + self.hidden + self.routers
 
 
 def shape_of(config: Mapping[str, Any]) -> Shape:
@@ -75,10 +107,10 @@ def _dense(config: Mapping[str, Any], *, qkv_bias: bool, output_bias: bool) -> S
     queries, keys = heads * width, (config.get("num_key_value_heads") or heads) * width
     mlp = _mlp(hidden, config["intermediate_size"], count=layers, bias=bool(config.get("mlp_bias")))
     attention = (
-        Linear(name="q_proj", inputs=hidden, outputs=queries, count=layers, bias=qkv_bias),
-        Linear(name="k_proj", inputs=hidden, outputs=keys, count=layers, bias=qkv_bias),
-        Linear(name="v_proj", inputs=hidden, outputs=keys, count=layers, bias=qkv_bias),
-        Linear(name="o_proj", inputs=queries, outputs=hidden, count=layers, bias=output_bias),
+        Linear(name="q_proj", inputs=hidden, outputs=queries, count=layers, inside="self_attn", bias=qkv_bias),
+        Linear(name="k_proj", inputs=hidden, outputs=keys, count=layers, inside="self_attn", bias=qkv_bias),
+        Linear(name="v_proj", inputs=hidden, outputs=keys, count=layers, inside="self_attn", bias=qkv_bias),
+        Linear(name="o_proj", inputs=queries, outputs=hidden, count=layers, inside="self_attn", bias=output_bias),
     )
     return Shape(
         vocab=config["vocab_size"],
@@ -86,7 +118,9 @@ def _dense(config: Mapping[str, Any], *, qkv_bias: bool, output_bias: bool) -> S
         layers=layers,
         tied=bool(config.get("tie_word_embeddings")),
         linears=(*attention, *mlp),
-        others=hidden * (2 * layers + 1),
+        norms=2 * hidden,
+        routers=0,
+        cached=2 * keys,
         attention=2 * queries + 2 * keys,
         heads_width=2 * queries,
         feed_forward=config["intermediate_size"],
@@ -108,18 +142,22 @@ def _mla(config: Mapping[str, Any]) -> Shape:
     rope, value = config["qk_rope_head_dim"], config["v_head_dim"]
     query, latent = config["qk_nope_head_dim"] + rope, config["kv_lora_rank"]
     rank, bias = config.get("q_lora_rank"), bool(config.get("attention_bias"))
-    queries: tuple[Linear, ...] = (Linear(name="q_proj", inputs=hidden, outputs=heads * query, count=layers),)
+    queries: tuple[Linear, ...] = (
+        Linear(name="q_proj", inputs=hidden, outputs=heads * query, count=layers, inside="self_attn"),
+    )
     if rank:
         queries = (
-            Linear(name="q_a_proj", inputs=hidden, outputs=rank, count=layers, bias=bias),
-            Linear(name="q_b_proj", inputs=rank, outputs=heads * query, count=layers),
+            Linear(name="q_a_proj", inputs=hidden, outputs=rank, count=layers, inside="self_attn", bias=bias),
+            Linear(name="q_b_proj", inputs=rank, outputs=heads * query, count=layers, inside="self_attn"),
         )
     inner = heads * (query - rope + value)
     attention = (
         *queries,
-        Linear(name="kv_a_proj_with_mqa", inputs=hidden, outputs=latent + rope, count=layers, bias=bias),
-        Linear(name="kv_b_proj", inputs=latent, outputs=inner, count=layers),
-        Linear(name="o_proj", inputs=heads * value, outputs=hidden, count=layers, bias=bias),
+        Linear(
+            name="kv_a_proj_with_mqa", inputs=hidden, outputs=latent + rope, count=layers, inside="self_attn", bias=bias
+        ),
+        Linear(name="kv_b_proj", inputs=latent, outputs=inner, count=layers, inside="self_attn"),
+        Linear(name="o_proj", inputs=heads * value, outputs=hidden, count=layers, inside="self_attn", bias=bias),
     )
     dense = min(config.get("first_k_dense_replace", 0), layers)
     sparse, routed, width = layers - dense, config["n_routed_experts"], config["moe_intermediate_size"]
@@ -127,31 +165,39 @@ def _mla(config: Mapping[str, Any]) -> Shape:
     shared = width * (config.get("n_shared_experts") or 0)
     mlp = (
         *_mlp(hidden, config["intermediate_size"], count=dense),
-        *_mlp(hidden, shared, count=sparse),
-        *_mlp(hidden, width, count=sparse * routed, expert=True, used=chosen / routed),
+        *_mlp(hidden, shared, count=sparse, inside="mlp.shared_experts", first=dense),
+        *_experts(hidden, width, layers=range(dense, layers), routed=routed, used=chosen / routed),
     )
-    norms = hidden * (2 * layers + 1) + layers * (latent + (rank or 0))
     return Shape(
         vocab=config["vocab_size"],
         hidden=hidden,
         layers=layers,
         tied=bool(config.get("tie_word_embeddings")),
         linears=tuple(linear for linear in (*attention, *mlp) if linear.count and linear.outputs and linear.inputs),
-        others=norms + sparse * routed * hidden,
+        norms=2 * hidden + latent + (rank or 0),
+        routers=sparse * routed * hidden,
+        cached=latent + rope,
         attention=2 * heads * (query + value) + latent + rope + (rank or 0),
         heads_width=heads * (query + value),
         feed_forward=(dense * config["intermediate_size"] + sparse * (shared + chosen * width)) / layers,
+        routed=2 * chosen * hidden * sparse / layers,
     )
 
 
 def _mlp(
-    hidden: int, width: int, *, count: int, bias: bool = False, expert: bool = False, used: float = 1.0
+    hidden: int, width: int, *, count: int, bias: bool = False, inside: str = "mlp", first: int = 0
 ) -> tuple[Linear, ...]:
     sizes = (("gate_proj", hidden, width), ("up_proj", hidden, width), ("down_proj", width, hidden))
     return tuple(
-        Linear(name=name, inputs=inputs, outputs=outputs, count=count, bias=bias, expert=expert, used=used)
+        Linear(name=name, inputs=inputs, outputs=outputs, count=count, inside=inside, first=first, bias=bias)
         for name, inputs, outputs in sizes
     )
+
+
+def _experts(hidden: int, width: int, *, layers: range, routed: int, used: float) -> tuple[Linear, ...]:
+    """The feed-forward blocks of so many experts in each of `layers`."""
+    blocks = _mlp(hidden, width, count=len(layers) * routed, inside="mlp.experts", first=layers.start)
+    return tuple(replace(one, each=routed, expert=True, used=used) for one in blocks)
 
 
 _shapes: dict[str, Callable[[Mapping[str, Any]], Shape]] = {

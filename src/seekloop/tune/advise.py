@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import math
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -16,13 +15,16 @@ from typing import Any, Literal
 import yaml
 
 from seekloop.model import families
-from seekloop.model.arithmetic import adapter_parameters, adapter_width, parameters, train_seconds
+from seekloop.model.arithmetic import Amount, parameters, train_seconds
 from seekloop.model.devices import Machine
 from seekloop.model.memory import Load, Part, peak, total
-from seekloop.model.shapes import shape_of
-from seekloop.tune.method_spec import MethodSpec
+from seekloop.model.trained import Trained
+from seekloop.tune.counting import base_bytes, trained_by
+from seekloop.tune.method_spec import LoraMethod, MethodSpec
+from seekloop.tune.methods.rates import default_rate
+from seekloop.tune.spec import TuneSpec
 
-__all__ = ["Advice", "Candidate", "Number", "Question", "Task", "advise", "rules"]
+__all__ = ["Advice", "Candidate", "Number", "Question", "Task", "advise", "rules", "slower"]
 
 Task = Literal["classify", "chat", "style", "knowledge"]
 """What the rows teach: which class, whole answers, a manner of writing, new facts."""
@@ -83,13 +85,17 @@ class Candidate:
     parallel: str
     """How several devices share the work; empty on one."""
     fits: bool
+    whole: bool
+    """Nothing was cut to meet the deadline."""
+    advised: bool
+    """It is taken where those before it do not fit; else it is counted for comparison."""
     why: str
     """What speaks against it; empty where nothing does."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """The answer: the first candidate that fits, and all of them."""
+    """The answer: the first candidate that fits without a cut, else with one, and all of them."""
 
     chosen: Candidate | None
     candidates: tuple[Candidate, ...]
@@ -100,13 +106,17 @@ class Advice:
 def advise(question: Question) -> Advice:
     """Work out every method in the order of preference, and take the first one that fits memory and deadline.
 
+    One that must be cut to meet the deadline is taken only where none does without.
+
     Raises:
         ModelError: the model's sizes are not known, or its family is not.
     """
     rule = rules()["order"]
-    knows = question.task == "knowledge" and question.rows >= rule["knowledge_rows"]
-    candidates = tuple(_candidate(name, question) for name in rule["knowledge" if knows else "usual"])
-    chosen = next((one for one in candidates if one.fits), None)
+    advised = rule[_order(question)]
+    others = [name for name in rules()["methods"] if name not in advised]
+    candidates = tuple(_candidate(name, question, advised=name in advised) for name in [*advised, *others])
+    fitting = [one for one in candidates if one.fits and one.advised]
+    chosen = next((one for one in fitting if one.whole), fitting[0] if fitting else None)
     notes = [f"assumed: {text}" for text in question.assumed]
     notes.append(f"order of methods: {rule['source']}")
     here = "" if question.machine.local else " was not measured"
@@ -122,36 +132,55 @@ def rules() -> dict[str, Any]:
     return table
 
 
+def slower(method: MethodSpec) -> float:
+    """What the time of operations is multiplied by for a method, as somebody measured it."""
+    table, factor = rules()["methods"], 1.0
+    if isinstance(method, LoraMethod):
+        factor *= table["qlora"]["slower"] if method.base != "f32" else 1.0
+        factor *= table["dora"]["slower"] if method.dora else 1.0
+    return factor
+
+
+def _order(question: Question) -> str:
+    """Which order of methods is for the task."""
+    rule = rules()["order"]
+    if question.task != "knowledge":
+        return "style" if question.task == "style" else "usual"
+    if question.rows >= rule["knowledge_rows"]:
+        return "knowledge"
+    return "high_rank" if _rank(question) >= rule["high"] else "usual"
+
+
+def _rank(question: Question) -> int:
+    table = rules()["ranks"]
+    return _by_rows(table, question.rows, key="rank") * (table["knowledge"] if question.task == "knowledge" else 1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Work:
     """The numbers of one method while they are worked out."""
 
     question: Question
-    method: str
-    rank: int
+    name: str
+    given: dict[str, Any]
+    """The method as the spec names it."""
+    method: MethodSpec
     rate: float
     rows_per_step: int
     epochs: int
-    trainable: int
-    width: int
-
-    @property
-    def rule(self) -> dict[str, Any]:
-        rule: dict[str, Any] = rules()["methods"][self.method]
-        return rule
+    trained: Trained
 
     @property
     def steps(self) -> int:
         return self.epochs * math.ceil(self.question.rows / self.rows_per_step)
 
 
-def _candidate(method: str, question: Question) -> Candidate:
-    work, numbers = _numbers(method, question)
+def _candidate(name: str, question: Question, *, advised: bool) -> Candidate:
+    work, numbers = _numbers(name, question)
     budget, checkpointing, parts, parallel = _placed(work)
     memory = total(parts)
-    seconds = _seconds(work, checkpointing=checkpointing)
-    work, steps, cut = _in_time(work, seconds)
-    seconds *= steps / max(1, _numbers(method, question)[0].steps)
+    work, steps, cut = _in_time(work, checkpointing=checkpointing)
+    seconds = _seconds(work, checkpointing=checkpointing) * steps / work.steps
     machine = question.machine
     cost = seconds / 3600 * machine.count * question.price
     spec = _spec(work, budget=budget, steps=steps if cut == "steps" else None)
@@ -161,14 +190,14 @@ def _candidate(method: str, question: Question) -> Candidate:
     if memory > room:
         more = f"; {needed} such devices, sharded, would hold it" if needed and not machine.local else ""
         why.append(f"needs {_gib(memory)} of {_gib(room)} on a device{more}")
-    if method not in _known():
-        why.append("no method of this version")
     if question.deadline_s is not None and seconds > question.deadline_s:
         why.append(f"takes {_time(seconds)} of {_time(question.deadline_s)}, even at one step")
     fits = not why
     if cut:
         seen = min(1.0, steps * work.rows_per_step / question.rows)
         why.append(f"cut to {work.epochs} epochs, {steps} steps for the deadline: {seen:.0%} of the rows are seen")
+    against = rules()["methods"][name].get("against")
+    why += [against] if against else []
     numbers = [
         *(replace(one, value=work.epochs) if one.name == "epochs" else one for one in numbers),
         Number(
@@ -200,7 +229,7 @@ def _candidate(method: str, question: Question) -> Candidate:
         ),
     ]
     return Candidate(
-        method=method,
+        method=name,
         spec=spec,
         numbers=tuple(numbers),
         parts=tuple(parts),
@@ -210,42 +239,45 @@ def _candidate(method: str, question: Question) -> Candidate:
         checkpointing=checkpointing,
         parallel=parallel,
         fits=fits,
+        whole=not cut,
+        advised=advised,
         why="; ".join(why),
     )
 
 
-def _numbers(method: str, question: Question) -> tuple[_Work, list[Number]]:
+def _numbers(name: str, question: Question) -> tuple[_Work, list[Number]]:
     """Rank, rate, batch and epochs by the rules."""
     table, rows = rules(), question.rows
-    adapter, card = table["methods"][method]["adapter"], families.card(question.family)
-    factor = table["ranks"]["knowledge"] if question.task == "knowledge" else 1
-    rank = _by_rows(table["ranks"], rows, key="rank") * factor if adapter else 0
-    share = next(entry["share"] for entry in table["rates"]["shares"] if rank <= entry["rank"]) if adapter else 1.0
-    level = card.learning_rates.lora if adapter else card.learning_rates.full
+    entry, card = table["methods"][name], families.card(question.family)
+    rank = entry.get("rank", _rank(question) if entry.get("ranked") else 0)
+    given = {"type": name, **({"rank": rank} if rank else {}), **entry.get("with", {})}
+    method = TuneSpec.parse({"method": given}).method
+    trained = trained_by(method, question.config, card=card)
+    if trained is None:
+        raise ValueError(f"{name} cannot be counted")
     batch = _by_rows(table["batches"], rows, key="rows_per_step")
     rule = table["epochs"]
     enough = math.ceil(rule["steps"] / math.ceil(rows / batch))
     epochs = min(rule["most"], max(_by_rows(rule, rows, key="epochs"), enough))
     own = parameters(question.config)
-    trainable = adapter_parameters(question.config, rank=rank, targets=card.lora_targets) if adapter else own
     work = _Work(
         question=question,
+        name=name,
+        given=given,
         method=method,
-        rank=rank,
-        rate=level * share,
+        rate=default_rate(method, card),
         rows_per_step=batch,
         epochs=epochs,
-        trainable=trainable,
-        width=adapter_width(question.config, rank=rank, targets=card.lora_targets) if adapter else 0,
+        trained=trained,
     )
-    weights = "rank x (inputs + outputs) over the target layers" if adapter else "all weights"
+    level = card.learning_rates.full if trained.own else card.learning_rates.lora
     return work, [
-        *(_rank_number(rank, rows, factor=factor, table=table) if adapter else ()),
+        *(_rank_number(rank, question, entry=entry) if rank else ()),
         Number(
             name="learning_rate",
             value=work.rate,
             unit="",
-            formula=f"{level:g} of the card {card.name} x {share:g} for the rank",
+            formula=f"{level:g} of the card {card.name} x {work.rate / level:g} for the method and its rank",
             source=table["rates"]["source"],
         ),
         Number(
@@ -264,17 +296,19 @@ def _numbers(method: str, question: Question) -> tuple[_Work, list[Number]]:
         ),
         Number(
             name="trained_weights",
-            value=trainable,
+            value=trained.weights,
             unit="weights",
-            formula=f"{weights}: {trainable / own:.2%} of {own:,}",
-            source=table["methods"][method]["source"],
+            formula=f"{trained.formula}: {trained.weights / own:.2%} of {own:,}",
+            source=entry["source"],
         ),
     ]
 
 
-def _rank_number(rank: int, rows: int, *, factor: int, table: Mapping[str, Any]) -> list[Number]:
-    formula = f"by rows: {rows:,}" + (f", x {factor} for new knowledge" if factor > 1 else "")
-    return [Number(name="rank", value=rank, unit="", formula=formula, source=table["ranks"]["source"])]
+def _rank_number(rank: int, question: Question, *, entry: Mapping[str, Any]) -> list[Number]:
+    table = rules()["ranks"]
+    more = f", x {table['knowledge']} for new knowledge" if question.task == "knowledge" else ""
+    formula = f"of the method: {rank}" if "rank" in entry else f"by rows: {question.rows:,}{more}"
+    return [Number(name="rank", value=rank, unit="", formula=formula, source=table["source"])]
 
 
 def _by_rows(rule: Mapping[str, Any], rows: int, *, key: str) -> int:
@@ -327,40 +361,29 @@ def _devices(parts: list[Part], room: int) -> int | None:
 
 
 def _memory(work: _Work, *, budget: int, checkpointing: bool) -> list[Part]:
-    question, rule = work.question, work.rule
+    question, trained = work.question, work.trained
     machine = question.machine
     step = math.ceil(work.rows_per_step * question.row_tokens / machine.count)
     tokens = min(max(step, question.longest), machine.workers * budget)
     load = Load(
-        trainable=work.trainable,
-        adapter=rule["adapter"],
+        trained=trained,
         tokens=tokens,
         labelled=math.ceil(tokens * question.labelled),
         workers=machine.workers,
         several=step > machine.workers * budget,
-        width=work.width,
+        rows=math.ceil(tokens / question.row_tokens),
         batches=work.steps * machine.workers,
         row_tokens=math.ceil(question.rows * question.row_tokens),
-        weight_bytes=_weight_bytes(question.config, precision=rule["precision"], local=machine.local),
+        weight_bytes=base_bytes(work.method, question.config, plain=4.0 if machine.local else 2.0),
         number_bytes=4 if machine.local else 2,
         checkpointing=checkpointing,
     )
     if machine.local:
         return peak(question.config, load)
     # Two bytes of gradient and four of the fp32 copy beside the moments; the host holds the rows and libraries.
-    trained = 12 if rule["adapter"] else 14
-    device = replace(load, libraries=0, batches=0, row_tokens=0, unreturned=rules()["allocator"], trained_bytes=trained)
+    each = 14 if trained.own else 12
+    device = replace(load, libraries=0, batches=0, row_tokens=0, unreturned=rules()["allocator"], trained_bytes=each)
     return peak(question.config, device)
-
-
-def _weight_bytes(config: Mapping[str, Any], *, precision: str, local: bool) -> float:
-    """Mean bytes of a weight: 4 here, 2 on accelerators; nf4: 4.127 bits in linear layers, the rest as it is."""
-    plain = 4.0 if local else 2.0
-    if precision == "model":
-        return plain
-    own = parameters(config)
-    linear = sum(one.parameters for one in shape_of(config).linears)
-    return (linear * 4.127 / 8 + (own - linear) * plain) / own
 
 
 def _seconds(work: _Work, *, checkpointing: bool) -> float:
@@ -368,65 +391,56 @@ def _seconds(work: _Work, *, checkpointing: bool) -> float:
     machine = question.machine
     tokens = work.epochs * question.rows * question.row_tokens
     speed = machine.flops * machine.count * (rules()["scaling"] if machine.count > 1 else 1.0)
-    alone = train_seconds(
-        question.config,
-        trainable=work.trainable,
+    amount = Amount(
         tokens=math.ceil(tokens),
         labelled=math.ceil(tokens * question.labelled),
         row_tokens=question.row_tokens,
-        flops=speed,
-        checkpointing=checkpointing,
+        epochs=work.epochs,
+        batches=work.steps * machine.workers,
     )
-    slower: float = work.rule["slower"]
-    return alone * slower
+    alone = train_seconds(question.config, work.trained, amount=amount, flops=speed, checkpointing=checkpointing)
+    return alone * slower(work.method)
 
 
 def _time_formula(work: _Work, *, checkpointing: bool) -> str:
-    question = work.question
+    question, trained = work.question, work.trained
     machine = question.machine
-    passes = "2 forward + 2 back" if work.rule["adapter"] else "2 forward + 4 back"
+    passes = "2 forward + 4 back" if trained.own else "2 forward + 2 back"
     again = " + 2 forward again" if checkpointing else ""
     many = f" x {machine.count} devices x {rules()['scaling']}" if machine.count > 1 else ""
-    slower = f", x {work.rule['slower']:g} for {work.method}" if work.rule["slower"] != 1 else ""
+    factor = slower(work.method)
+    late = f", x {factor:g} for {work.name}" if factor != 1 else ""
+    once = "" if trained.layers is None else f" of the last {trained.layers} layers, those below 2 forward, once a row,"
     return (
-        f"({passes}{again}) operations a weight and token x {question.rows:,} rows x {question.row_tokens:,.0f} tokens "
-        f"x epochs, {question.labelled:.0%} of them through the head, "
-        f"/ {machine.flops / 1e9:,.0f} GFLOP/s{many}{slower}"
+        f"({passes}{again}) operations a weight and token{once} x {question.rows:,} rows x {question.row_tokens:,.0f} "
+        f"tokens x epochs, {question.labelled:.0%} of them through the head, "
+        f"/ {machine.flops / 1e9:,.0f} GFLOP/s{many}{late}"
     )
 
 
-def _in_time(work: _Work, seconds: float) -> tuple[_Work, int, str]:
+def _in_time(work: _Work, *, checkpointing: bool) -> tuple[_Work, int, str]:
     """Fewer epochs, then fewer steps, until the deadline is met; what was cut, if anything."""
     deadline = work.question.deadline_s
-    if deadline is None or seconds <= deadline:
+    shorter = [replace(work, epochs=epochs) for epochs in range(work.epochs, 0, -1)]
+    if deadline is None:
         return work, work.steps, ""
-    each = seconds / work.steps
-    once = replace(work, epochs=1)
-    whole = math.floor(deadline / (each * once.steps))
-    if whole >= 1:
-        shorter = replace(work, epochs=whole)
-        return shorter, shorter.steps, "epochs"
+    for one in shorter:
+        if _seconds(one, checkpointing=checkpointing) <= deadline:
+            return one, one.steps, "" if one is shorter[0] else "epochs"
+    once = shorter[-1]
+    each = _seconds(once, checkpointing=checkpointing) / once.steps
     return once, max(1, math.floor(deadline / each)), "steps"
 
 
 def _spec(work: _Work, *, budget: int, steps: int | None) -> dict[str, Any]:
-    method: dict[str, Any] = {"type": work.method}
-    if work.rule["adapter"]:
-        method["rank"] = work.rank
     spec: dict[str, Any] = {
-        "method": method,
+        "method": work.given,
         "epochs": work.epochs,
         "rows_per_step": work.rows_per_step,
         "tokens_per_batch": budget,
         "learning_rate": work.rate,
     }
     return spec if steps is None else {**spec, "max_steps": steps}
-
-
-def _known() -> set[str]:
-    """Types of the methods that a spec can name."""
-    members = typing.get_args(typing.get_args(MethodSpec)[0])
-    return {str(member.model_fields["type"].default) for member in members}
 
 
 def _gib(size: float) -> str:

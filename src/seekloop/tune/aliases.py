@@ -7,11 +7,12 @@ every other key is refused by the spec, with the likely one named.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from seekloop.system.errors import UsageError
 from seekloop.system.spec import Spec
+from seekloop.tune.foreign_keys import REFUSED, refuse, suggest, without_what_is_so
 from seekloop.tune.objective_spec import (
     AnswersObjective,
     ClassifyObjective,
@@ -54,6 +55,18 @@ def _pissa(value: Any) -> Any:
     return "pissa" if value else "kaiming"
 
 
+def _fsdp(value: Any) -> str:
+    """Hugging Face's and Axolotl's words; each layer is always a piece of its own.
+
+    Raises:
+        UsageError: they ask for another way of splitting than all of everything.
+    """
+    words = {"full_shard"} if value is True else set(value.split() if isinstance(value, str) else value)
+    if words - {"full_shard", "auto_wrap", "fsdp"}:
+        raise UsageError("tune.not_sharded", value=value)
+    return "fsdp"
+
+
 def _bits(value: Any) -> Any:
     return {4: "nf4", 8: "int8", "4": "nf4", "8": "int8", None: "f32"}.get(value, value)
 
@@ -64,6 +77,15 @@ def _four(value: Any) -> Any:
 
 def _eight(value: Any) -> Any:
     return "int8" if value else "f32"
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _begin(value: Any) -> Any:
+    """PEFT's `prompt_tuning_init`: TEXT says that there is a text, which its own key gives."""
+    return {"SAMPLE_VOCAB": "vocabulary", "TEXT": "answers"}.get(str(value).upper(), value)
 
 
 def _layers(value: Any) -> Any:
@@ -130,6 +152,7 @@ ALIASES: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "load_best_model_at_end": ("keep", _keep),
     "finetuning_type": ("method.type", _same),
     "tuner_type": ("method.type", _same),
+    "train_type": ("method.type", _same),
     "adapter": ("method.type", _same),
     "r": ("method.rank", _same),
     "lora_rank": ("method.rank", _same),
@@ -166,7 +189,25 @@ ALIASES: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "quant_bits": ("method.base", _bits),
     "load_in_4bit": ("method.base", _four),
     "load_in_8bit": ("method.base", _eight),
+    "num_virtual_tokens": ("method.tokens", _same),
+    "prompt_tuning_num_virtual_tokens": ("method.tokens", _same),
+    "ptuning_num_tokens": ("method.tokens", _same),
+    "prompt_tuning_init_text": ("method.text", _same),
+    "prompt_tuning_init": ("method.init", _begin),
+    "encoder_hidden_size": ("method.hidden", _same),
+    "encoder_reparameterization_type": ("method.encoder", _lower),
+    "freeze_trainable_layers": ("method.last", _same),
+    "adapter_length": ("method.width", _same),
+    "adapter_act": ("method.activation", _lower),
+    "bottleneck_size": ("method.width", _same),
+    "loss_type": ("objective.loss", _same),
+    "beta": ("objective.beta", _same),
+    "label_smoothing": ("objective.label_smoothing", _same),
+    "desirable_weight": ("objective.desirable_weight", _same),
+    "undesirable_weight": ("objective.undesirable_weight", _same),
     "double_quantization": ("method.double_quantisation", _same),
+    "fsdp": ("compute.sharding", _fsdp),
+    "deepspeed": ("compute.deepspeed", _same),
     "bnb_4bit_use_double_quant": ("method.double_quantisation", _same),
 }
 """Their key -> ours, and what becomes of the value."""
@@ -181,59 +222,67 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """Names of methods that are settings of another: what they say, and nothing else, is set."""
 
-_as_ever = {
-    "bnb_4bit_quant_type": ("nf4",),
-    "quantization_type": ("nf4",),
-    "quantization_method": ("bnb", "bitsandbytes", "bitsandbytes_4bit"),
-    "bnb_4bit_compute_dtype": ("float32", "fp32"),
-}
-"""Keys that say what is so here anyway, with those values; with another value they are refused as unknown."""
-
 _factors = ("per_device_train_batch_size", "micro_batch_size", "gradient_accumulation_steps")
 """Their product is our `rows_per_step`."""
 
 
+_said_otherwise = ("lr_scheduler_kwargs", "plot_loss")
+"""Keys of theirs that become more than one of ours, or a part of one."""
+
+_types: dict[str, dict[str, Any]] = {
+    "freeze": {"type": "last_layers", "last": 2},
+    "prefix_tuning": {"type": "prefix"},
+    "prompt_tuning": {"type": "prompt"},
+    "ptuning": {"type": "p_tuning"},
+    "houlsby": {"type": "bottleneck"},
+}
+"""What others call a method, as `PRESETS`; LLaMA-Factory's `freeze` trains two layers unless told otherwise."""
+
 _groups = ("method", "objective", "schedule", "validation", "compute", "optimizer")
 """Keys of ours that hold keys; a word in place of `method` or `schedule` is its type."""
 
-_refused = {
-    "packing": "tune.no_packing",
-    "neat_packing": "tune.no_packing",
-    "sample_packing": "tune.no_packing",
-    "resume_from_checkpoint": "tune.resume_key",
-    "deepspeed": "tune.not_sharded",
-    "fsdp": "tune.not_sharded",
-}
-"""Keys that promise something of theirs which is done otherwise here: True is refused with what to do instead."""
+_splitting = ("fsdp", "deepspeed")
+"""Keys that split a model over processes; what is empty there splits nothing."""
 
 
-def rename(value: Mapping[str, Any]) -> dict[str, Any]:
+def rename(value: Mapping[str, Any], *, own: Collection[str] = ()) -> dict[str, Any]:
     """`value` with every alias replaced by our key; aliases of `method.…` are taken inside `method` too.
 
     `method: lora` is short for `method: {type: lora}`, and so are `schedule: linear` and `objective: dpo`;
     `method: qlora` is short for what `PRESETS` says of it. An objective without a type is of the first one that knows
     its keys.
 
+    Args:
+        value: as it was read.
+        own: our keys, for the likely one where a key is neither ours nor known; empty: that is left to the spec.
+
     Raises:
-        UsageError: a key stands there under two names, or promises what is done otherwise here.
+        UsageError: a key stands there under two names, or promises what is done otherwise here, or is nearly one.
     """
-    value = {key: item for key, item in value.items() if item not in _as_ever.get(key, ())}
-    theirs = {*ALIASES, *_factors, *_refused, "lr_scheduler_kwargs"}
+    value = without_what_is_so(value)
+    theirs = {*ALIASES, *_factors, *REFUSED, *_splitting, *_said_otherwise}
+    for key in value.keys() - theirs if own else ():
+        suggest(key, own=own, theirs=theirs)
     result: dict[str, Any] = {key: item for key, item in value.items() if key not in theirs}
     for group in _groups:
         if group in result:
             _open(result, group)
-    for key in value.keys() & ALIASES.keys():
+    for key in (value.keys() & ALIASES.keys()) - {*_splitting}:
         _put(result, key, item=value[key])
     if isinstance(result.get("objective"), dict):
         result["objective"] = {"type": _owner(result["objective"]), **result["objective"]}
     _expand(result)
     if "report_to" in result:
         result["report_to"] = _trackers(result["report_to"])
+    if value.get("plot_loss") and "curves" not in result.get("report_to", ()):
+        result["report_to"] = [*result.get("report_to", ()), "curves"]
     _take_kwargs(result, value.get("lr_scheduler_kwargs") or {})
     _take_factors(result, {key: value[key] for key in _factors if key in value})
-    for key in value.keys() & _refused.keys():
-        _refuse(key, value[key])
+    for key in _splitting:
+        if value.get(key):
+            _put(result, key, item=value[key])
+    for key in value.keys() & REFUSED.keys():
+        refuse(key, value[key])
     return result
 
 
@@ -275,18 +324,14 @@ def _take_factors(result: dict[str, Any], factors: Mapping[str, Any]) -> None:
     result["rows_per_step"] = math.prod(int(count) for count in factors.values())
 
 
-def _refuse(key: str, value: Any) -> None:
-    """`false`, null and what is empty ask for nothing. `resume_from_checkpoint: true` is what happens anyway."""
-    if value in (None, False, "", []) or (key == "resume_from_checkpoint" and value is True):
-        return
-    raise UsageError(_refused[key], key=key, value=value)
-
-
 def _expand(result: dict[str, Any]) -> None:
     """A preset's name as the type, with keys of its own beside it: what is given wins."""
     method = result.get("method")
-    if isinstance(method, Mapping) and method.get("type") in PRESETS:
-        result["method"] = {**PRESETS[method["type"]], **{key: item for key, item in method.items() if key != "type"}}
+    if isinstance(method, Mapping) and "adalora" in (str(method.get(key)).lower() for key in ("type", "peft_type")):
+        raise UsageError("tune.no_adalora")
+    known = {**PRESETS, **_types}
+    if isinstance(method, Mapping) and method.get("type") in known:
+        result["method"] = {**known[method["type"]], **{key: item for key, item in method.items() if key != "type"}}
 
 
 def _put(result: dict[str, Any], alias: str, *, item: Any) -> None:

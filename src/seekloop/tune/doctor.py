@@ -26,11 +26,9 @@ from seekloop.system.progress import Silent
 from seekloop.text.complete import CompleteIndex
 from seekloop.text.normalize import key
 from seekloop.text.shingles import prints
-from seekloop.tune import stage
-from seekloop.tune.advise import rules
 from seekloop.tune.forecast import census, forecast, local_machine
+from seekloop.tune.loop_settings import context_length
 from seekloop.tune.masks import Piece, pieces
-from seekloop.tune.method_spec import LoraMethod
 from seekloop.tune.methods.build import default_rate
 from seekloop.tune.prepare import prepare
 from seekloop.tune.spec import TuneInputs, TuneSpec
@@ -116,7 +114,7 @@ def examine(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext, shown: int =
     """
     codec = models.codec_of(inputs.checkpoint, store=ctx.store)
     base = models.base_of(inputs.checkpoint, ctx.store)
-    context = stage.context_length(spec, base, codec=codec, store=ctx.store)
+    context = context_length(spec, base, codec=codec, store=ctx.store)
     limit = min(spec.max_length or context, context)
     seen = _pass(inputs.dataset, codec, limit=limit, shown=shown, ctx=ctx)
     findings = [
@@ -326,10 +324,7 @@ def _repeats(seen: _Seen) -> Finding:
 def _numbers(spec: TuneSpec, codec: Codec) -> Finding:
     """The learning rate beside what is usual for the method and its rank."""
     usual = default_rate(spec.method, codec.card)
-    if isinstance(spec.method, LoraMethod):
-        shares = rules()["rates"]["shares"]
-        usual *= next(entry["share"] for entry in shares if spec.method.rank <= entry["rank"])
-    rate = spec.learning_rate or default_rate(spec.method, codec.card)
+    rate = spec.learning_rate or usual
     ratio = rate / usual
     far = ratio > 4 or ratio < 0.1
     return Finding(

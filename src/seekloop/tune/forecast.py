@@ -7,30 +7,27 @@ import math
 import random
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from seekloop.model.arithmetic import adapter_parameters, adapter_width, parameters, train_seconds
+from seekloop.model.arithmetic import ALONE, PASS_TOKENS, Amount, train_seconds
 from seekloop.model.codec import View
 from seekloop.model.devices import Machine
 from seekloop.model.families import FamilyCard
 from seekloop.model.memory import LIBRARIES, Load, Part, peak, total
+from seekloop.model.trained import Trained
 from seekloop.system import provenance, seeds, settings
 from seekloop.system.lazy import resolve
 from seekloop.system.memory import free_bytes
-from seekloop.system.spec import Spec
-from seekloop.tune.advise import rules
-from seekloop.tune.method_spec import FullMethod, LoraMethod
+from seekloop.tune.advise import rules, slower
+from seekloop.tune.counting import base_bytes, draws, trained_by
+from seekloop.tune.soft_spec import LastLayersMethod
 from seekloop.tune.spec import TuneSpec
 
-__all__ = ["Census", "Crowd", "Forecast", "census", "crowd", "forecast", "local_machine"]
+__all__ = ["Census", "Crowd", "Forecast", "census", "crowd", "forecast", "later_epochs", "local_machine"]
 
-_many = 2**28
-"""Trained weights beyond which one worker computes alone (`runtime/train/loop.py`)."""
-_start = 48
-"""Tokens that one more pass costs: below that a prefix is not shared (`runtime/train/batching.py`)."""
 _looked_at = 40
 """Steps that are cut up."""
 _repeated = 0.05
@@ -75,6 +72,8 @@ class Crowd:
     """Most padded tokens at one time, over all workers, in the terms of `kept_a_token`."""
     labelled: int
     """Labelled tokens among them."""
+    rows: int
+    """Views at that time."""
     several: bool
     """A worker has more than one micro-batch a step."""
     all_tokens: int
@@ -92,6 +91,8 @@ class Forecast:
     """Of the peak of resident memory of the process."""
     seconds: float
     """Of the optimizer steps."""
+    trained: Trained
+    """By the method."""
 
     @property
     def memory(self) -> int:
@@ -151,25 +152,36 @@ def crowd(counted: Census, spec: TuneSpec, *, workers: int, seed: int) -> Crowd:
     top = cuts + [
         _cut(step, counted.prefix, budget=spec.tokens_per_batch, workers=workers) for step in steps[:_looked_at:2]
     ]
-    heaviest = max(top, key=lambda cut: cut[0])
-    a_step = sum(cut[2] for cut in cuts) / len(cuts)
+    heaviest = max(top, key=lambda cut: cut.tokens)
+    a_step = sum(cut.all_tokens for cut in cuts) / len(cuts)
     whole = spec.epochs * math.ceil(len(order) / spec.rows_per_step)
     count = whole if spec.max_steps is None else min(whole, spec.max_steps)
     return Crowd(
-        tokens=heaviest[0],
-        labelled=heaviest[1],
-        several=any(cut[4] for cut in top),
+        tokens=heaviest.tokens,
+        labelled=heaviest.labelled,
+        rows=heaviest.rows,
+        several=any(cut.several for cut in top),
         all_tokens=math.ceil(count * a_step),
         all_labelled=math.ceil(count / whole * spec.epochs * counted.labelled),
-        batches=math.ceil(count * sum(cut[3] for cut in cuts) / len(cuts)),
+        batches=math.ceil(count * sum(cut.parts for cut in cuts) / len(cuts)),
     )
 
 
-def _cut(step: Sequence[tuple[int, int]], prefix: int, *, budget: int, workers: int) -> tuple[int, int, int, int, bool]:
-    """Tokens and labelled tokens in the model at one time, tokens and parts of the step, whether a worker has several.
+@dataclass(frozen=True, kw_only=True)
+class _Cut:
+    """One step, cut up: the first four of what is in the model when most is, the others of the whole step."""
 
-    The trainer's own cutting decides, on views of these lengths that share their first `prefix` tokens.
-    """
+    tokens: int
+    labelled: int
+    rows: int
+    several: bool
+    """A worker has more than one part."""
+    all_tokens: int
+    parts: int
+
+
+def _cut(step: Sequence[tuple[int, int]], prefix: int, *, budget: int, workers: int) -> _Cut:
+    """The trainer's own cutting decides, on views of these lengths that share their first `prefix` tokens."""
     # Resolved here because torch comes with it, and only a plan with rows needs it.
     share_out = resolve("seekloop.runtime.train.batching:share_out")
     views = [
@@ -180,23 +192,21 @@ def _cut(step: Sequence[tuple[int, int]], prefix: int, *, budget: int, workers: 
     ]
     shares = share_out(views, budget=budget, sharing=True, workers=workers)
     sizes = [[_through(part, prefix) for part in share] for share in shares]
-    first = [max(range(len(share)), key=lambda at: sizes[index][at]) for index, share in enumerate(shares)]
-    labelled = sum(
-        sum(label >= 0 for label in view.labels) for share, at in zip(shares, first, strict=True) for view in share[at]
-    )
-    return (
-        sum(max(share) for share in sizes),
-        labelled,
-        sum(sum(share) for share in sizes),
-        sum(len(share) for share in shares),
-        any(len(share) > 1 for share in shares),
+    largest = [share[max(range(len(share)), key=size.__getitem__)] for share, size in zip(shares, sizes, strict=True)]
+    return _Cut(
+        tokens=sum(max(share) for share in sizes),
+        labelled=sum(label >= 0 for part in largest for view in part for label in view.labels),
+        rows=sum(len(part) for part in largest),
+        several=any(len(share) > 1 for share in shares),
+        all_tokens=sum(sum(share) for share in sizes),
+        parts=sum(len(share) for share in shares),
     )
 
 
 def _through(part: Sequence[View], prefix: int) -> int:
     """Padded tokens of a micro-batch that go through the model, a shared prefix once and what it costs to repeat it."""
     count, length = len(part), max(len(view.ids) for view in part)
-    spared = (count - 1) * prefix if (count - 1) * prefix > _start else 0
+    spared = (count - 1) * prefix if (count - 1) * prefix > PASS_TOKENS else 0
     return math.ceil(count * length - spared * (1 - _repeated))
 
 
@@ -210,7 +220,7 @@ def forecast(
     seed: int,
     libraries: int = LIBRARIES,
 ) -> Forecast | None:
-    """Memory and time of a run; None for a method whose weights are not counted here: `probe` measures these.
+    """Memory and time of a run; None for a kind of PEFT that begins from the weights: `probe` measures these.
 
     Args:
         spec: of the run.
@@ -224,47 +234,58 @@ def forecast(
     Raises:
         ModelError: the architecture is not known.
     """
-    trained = _trained(spec.method, config, card=card)
+    trained = trained_by(spec.method, config, card=card)
     if trained is None or not counted.rows:
         return None
-    trainable, width = trained
-    adapter = isinstance(spec.method, LoraMethod)
-    draws = isinstance(spec.method, LoraMethod) and spec.method.dropout > 0
-    workers = 1 if draws or trainable > _many else machine.workers
+    workers = 1 if draws(spec.method) or trained.weights > ALONE else machine.workers
     crowded = crowd(counted, spec, workers=workers, seed=seed)
     load = Load(
-        trainable=trainable,
-        adapter=adapter,
+        trained=trained,
         tokens=crowded.tokens,
         labelled=crowded.labelled,
         workers=workers,
-        width=width,
+        rows=crowded.rows,
         row_tokens=counted.tokens,
+        states=_kept_states(spec, config, tokens=counted.tokens),
+        weight_bytes=base_bytes(spec.method, config),
         several=crowded.several,
         batches=crowded.batches,
         best=spec.keep == "best",
         libraries=libraries,
     )
-    seconds = train_seconds(
-        config,
-        trainable=trainable,
+    amount = Amount(
         tokens=crowded.all_tokens,
         labelled=crowded.all_labelled,
         row_tokens=counted.tokens / counted.views,
-        flops=machine.flops,
+        epochs=spec.epochs,
+        batches=crowded.batches,
     )
-    return Forecast(parts=tuple(peak(config, load)), seconds=seconds)
+    seconds = train_seconds(config, trained, amount=amount, flops=machine.flops) * slower(spec.method)
+    return Forecast(parts=tuple(peak(config, load)), seconds=seconds, trained=trained)
 
 
-def _trained(method: Spec, config: Mapping[str, Any], *, card: FamilyCard) -> tuple[int, int] | None:
-    """Trained weights, and the numbers of their low-rank products; None for a method that is not counted here."""
-    if isinstance(method, FullMethod):
-        return parameters(config), 0
-    if not isinstance(method, LoraMethod):
-        return None
-    targets = method.targets or card.lora_targets
-    weights = adapter_parameters(config, rank=method.rank, targets=targets)
-    return weights, adapter_width(config, rank=method.rank, targets=targets)
+def later_epochs(spec: TuneSpec, config: Mapping[str, Any], *, card: FamilyCard, counted: Census) -> float:
+    """A run's time over what it would be if every epoch cost what the first does: less than 1 where states are kept.
+
+    Raises:
+        ModelError: the architecture is not known.
+    """
+    trained = trained_by(spec.method, config, card=card) if isinstance(spec.method, LastLayersMethod) else None
+    if trained is None:
+        return 1.0
+    whole = Amount(tokens=counted.tokens, labelled=counted.labelled, row_tokens=counted.tokens / counted.views)
+    kept = replace(whole, epochs=spec.epochs)
+    each, once = (train_seconds(config, trained, amount=one, flops=1.0) for one in (kept, whole))
+    return each / once
+
+
+def _kept_states(spec: TuneSpec, config: Mapping[str, Any], *, tokens: int) -> int:
+    """Bytes of what frozen layers computed of all rows; 0 where nothing is kept, or it is kept in a file."""
+    method = spec.method
+    if not isinstance(method, LastLayersMethod) or spec.epochs == 1:
+        return 0
+    size = tokens * int(config["hidden_size"]) * (4 if method.storage == "fp32" else 2)
+    return size if size <= method.memory_mb * 2**20 else 0
 
 
 def _common(ids: tuple[int, ...], shared: tuple[int, ...] | None) -> tuple[int, ...]:

@@ -92,7 +92,7 @@ class PeftMethod(Spec):
 
 
 class FullMethod(Spec):
-    """Every weight is trained."""
+    """Every weight is trained, but those of routers of experts."""
 
     type: Literal["full"] = "full"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import logging
 import statistics
 import tempfile
@@ -17,7 +18,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from seekloop.artifact.context import RunContext
-from seekloop.model.codec import View
+from seekloop.artifact.kinds import Checkpoint
+from seekloop.model.arithmetic import PASS_TOKENS
+from seekloop.model.codec import Codec, View
 from seekloop.model.memory import kernels
 from seekloop.runtime import models
 from seekloop.runtime.train.batching import StepPlan
@@ -25,19 +28,19 @@ from seekloop.runtime.train.loop import LoopConfig, train
 from seekloop.runtime.train.methods.method import Method
 from seekloop.runtime.train.state import Work
 from seekloop.system.clock import Clock
+from seekloop.system.errors import ModelError
 from seekloop.system.memory import PeakMeter
 from seekloop.system.progress import Task
-from seekloop.tune import stage
+from seekloop.tune.forecast import census, later_epochs
+from seekloop.tune.loop_settings import context_length, loop_config, method_of, step_plan
 from seekloop.tune.methods import build as methods
-from seekloop.tune.prepare import prepare
+from seekloop.tune.prepare import Prepared, prepare
 from seekloop.tune.record import Planned, run_key, write_plan
 from seekloop.tune.spec import TuneInputs, TuneSpec
 
 __all__ = ["Probed", "probe"]
 
 _looked_at = 400
-_start = 48
-"""What one more pass costs, in tokens (`runtime/train/batching.py`)."""
 _scoring = 0.4
 """Cost of a validation token beside a trained one: a forward pass of about two and a half."""
 
@@ -127,7 +130,7 @@ def probe(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext) -> Probed:
     memory = meter.peak_bytes() + kernels(2 * plan.steps) - kernels(2 * min(5, plan.steps))
     *step_s, again = (after - before for before, after in itertools.pairwise(watch.moments[1:]))
     pace = sum(step_s) / sum(costs[step] for step in timed)
-    computed = pace * (plan.steps * statistics.fmean(costs.values()) + run.validated * _scoring)
+    computed = pace * (plan.steps * statistics.fmean(costs.values()) * run.later + run.validated * _scoring)
     written = _saves(spec, steps=plan.steps, seconds=computed) * max(0.0, again - step_s[0])
     planned = Planned(memory=memory, seconds=computed + written, how="probe")
     write_plan(planned, run_key(spec, inputs, ctx=ctx), ctx=ctx)
@@ -146,6 +149,8 @@ class _Run:
     method: Method
     validated: int
     """Tokens that are validated in the whole run."""
+    later: float
+    """Share of the probe's pace that all epochs take, since it sees none but the first."""
 
 
 def _prepared(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext) -> _Run:
@@ -155,20 +160,29 @@ def _prepared(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext) -> _Run:
         inputs.dataset,
         codec,
         spec=spec,
-        context=stage.context_length(spec, base, codec=codec, store=ctx.store),
+        context=context_length(spec, base, codec=codec, store=ctx.store),
         store=ctx.store,
         logger=ctx.logger,
         progress=ctx.progress,
     )
-    plan = stage.step_plan(spec, prepared, seed=ctx.seed)
+    plan = step_plan(spec, prepared, seed=ctx.seed)
     epochs = -(-plan.steps // plan.steps_per_epoch)
     return _Run(
         plan=plan,
         # What the reference says of the rows changes no time and no memory.
-        loop=stage.loop_config(spec, prepared, codec=codec, objective=prepared.objective(_indifferent)),
-        method=stage.method_of(spec, inputs, codec=codec, ctx=ctx),
+        loop=loop_config(spec, prepared, codec=codec, objective=prepared.objective(_indifferent)),
+        method=method_of(spec, inputs, codec=codec, ctx=ctx),
+        later=_later(spec, base, prepared=prepared, codec=codec, ctx=ctx),
         validated=sum(len(view.ids) for view in prepared.validation) * epochs,
     )
+
+
+def _later(spec: TuneSpec, base: Checkpoint, *, prepared: Prepared, codec: Codec, ctx: RunContext) -> float:
+    config = json.loads(ctx.store.path(base.id, "config.json").read_bytes())
+    try:
+        return later_epochs(spec, config, card=codec.card, counted=census(prepared.train))
+    except ModelError:
+        return 1.0
 
 
 def _indifferent(views: Sequence[View]) -> list[float]:
@@ -195,7 +209,7 @@ def _cost(views: Sequence[View]) -> int:
     first = views[0].ids
     shared = min((_same(first, view.ids) for view in views), default=0)
     spared = (len(views) - 1) * shared
-    return max(1, sum(len(view.ids) for view in views) - spared) + _start
+    return max(1, sum(len(view.ids) for view in views) - spared) + PASS_TOKENS
 
 
 def _same(one: tuple[int, ...], other: tuple[int, ...]) -> int:

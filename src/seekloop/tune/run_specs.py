@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
+from seekloop.system.errors import UsageError
 from seekloop.system.spec import Spec
+from seekloop.tune.zero_config import read_config
 
 __all__ = ["ComputeSpec", "OptimizerStateSpec", "TrackerName", "ValidationSpec"]
 
-TrackerName = Literal["jsonl", "tensorboard", "mlflow", "wandb", "swanlab"]
+TrackerName = Literal["curves", "jsonl", "tensorboard", "mlflow", "wandb", "swanlab"]
 """What each does is in `tune/trackers/`."""
 
 
@@ -36,6 +38,23 @@ class ComputeSpec(Spec):
     """Of the products of linear layers. `auto`: bf16 where this machine was measured to be faster with it."""
     checkpointing: Literal["auto", "on", "off"] = "auto"
     """Compute activations again in the backward pass: a third slower, less memory. `auto`: where it does not fit."""
+    sharding: Literal["none", "fsdp"] = "none"
+    """`fsdp`: processes of one run split weights, gradients and moments among them. `none`: each holds all."""
+    deepspeed: dict[str, Any] | None = None
+    """DeepSpeed's configuration, or the JSON file that holds it: processes of one run split a model as it says."""
+
+    @field_validator("deepspeed", mode="before")
+    @classmethod
+    def _file(cls, value: object) -> object:
+        """Take the file's content for its path: the spec says what is done, wherever it is read."""
+        return read_config(value)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        """A model is split one way."""
+        if self.sharding != "none" and self.deepspeed is not None:
+            raise UsageError("tune.split_twice")
+        return self
 
 
 class OptimizerStateSpec(Spec):

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from seekloop.artifact.kinds import Checkpoint, Dataset
 from seekloop.system.errors import UsageError
 from seekloop.system.spec import Spec
+from seekloop.tune import zero_config
 from seekloop.tune.aliases import rename
 from seekloop.tune.method_spec import LoraMethod, MethodSpec
 from seekloop.tune.objective_spec import ObjectiveSpec
@@ -67,7 +68,7 @@ class TuneSpec(Spec):
     @classmethod
     def _their_names(cls, value: Any) -> Any:
         """Take other trainers' keys for ours."""
-        return rename(value) if isinstance(value, Mapping) else value
+        return rename(value, own=cls.model_fields) if isinstance(value, Mapping) else value
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -77,6 +78,11 @@ class TuneSpec(Spec):
         end = self.schedule.final_learning_rate
         if self.learning_rate is not None and end > self.learning_rate:
             raise UsageError("tune.rate_would_rise", end=end, peak=self.learning_rate)
+        if self.compute.deepspeed is not None:
+            said = ("rows_per_step", "max_grad_norm", "learning_rate", "weight_decay")
+            zero_config.check(self.compute.deepspeed, said=self.model_dump(include={*said}))
+            if self.keep == "best":
+                raise UsageError("tune.deepspeed_last")
         return self
 
 

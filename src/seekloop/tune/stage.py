@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import statistics
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,36 +13,35 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from seekloop.artifact.context import Job, RunContext
-from seekloop.artifact.kinds import Checkpoint, Dataset
+from seekloop.artifact.kinds import Checkpoint
 from seekloop.artifact.store import Store
 from seekloop.model.codec import Codec
 from seekloop.runtime import models
-from seekloop.runtime.answers import AnswerCheck
 from seekloop.runtime.train import curves
-from seekloop.runtime.train.batching import StepPlan
 from seekloop.runtime.train.classifiers import read_classes, write_classifier
-from seekloop.runtime.train.loop import LoopConfig, train
-from seekloop.runtime.train.methods.method import Method
+from seekloop.runtime.train.loop import train
+from seekloop.runtime.train.methods.method import Method, trainable
 from seekloop.runtime.train.objectives.objective import Objective, Score
 from seekloop.runtime.train.ranks import Ranks
 from seekloop.runtime.train.reference import reference_scores
+from seekloop.runtime.train.sharding import Shards, Split
 from seekloop.runtime.train.state import State, Work
-from seekloop.runtime.train.validating import Validation
+from seekloop.runtime.train.zero import Zero
 from seekloop.system import digests
 from seekloop.system.errors import TrainError
 from seekloop.system.memory import PeakMeter
 from seekloop.system.progress import Silent
+from seekloop.tune import zero_config
+from seekloop.tune.loop_settings import context_length, loop_config, method_of, step_plan, validation
+from seekloop.tune.method_spec import FullMethod, LoraMethod
 from seekloop.tune.methods import build as methods
-from seekloop.tune.objectives import build as objectives
 from seekloop.tune.prepare import Prepared, prepare
 from seekloop.tune.record import compared, planned, run_key, unwatched
 from seekloop.tune.spec import TuneInputs, TuneSpec
 from seekloop.tune.trackers.reporting import reporting
 
-__all__ = ["context_length", "loop_config", "method_of", "run", "step_plan", "train_on"]
+__all__ = ["run", "train_on"]
 
-_warmup = 0.1
-"""Share of the steps, where the spec gives neither share nor number."""
 _moments_file = "optimizer.safetensors"
 
 
@@ -79,11 +77,12 @@ def _run(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext, ranks: Ranks) -
         logger=ctx.logger,
         progress=ctx.progress,
     )
-    _check_classifier(spec, parent, prepared=prepared, store=ctx.store)
+    _check_classifier(parent, prepared=prepared, store=ctx.store)
     foretold = planned(spec, inputs, base=base, prepared=prepared, ctx=ctx)
     meter = PeakMeter()
     model = models.load(parent, store=ctx.store, storage=methods.storage(spec.method))
     plan = step_plan(spec, prepared, seed=ctx.seed)
+    split = _split(spec, base, ranks=ranks, ctx=ctx)
     work = Work(ctx.work / f"tune-{run_key(spec, inputs, ctx=ctx)}", moments=_moments(spec, parent, ctx=ctx))
     with (
         work.locked() if ranks.first else contextlib.nullcontext(),
@@ -100,14 +99,16 @@ def _run(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext, ranks: Ranks) -
             plan=plan,
             config=replace(
                 loop_config(spec, prepared, codec=codec, objective=objective),
-                validation=_validation(spec, inputs.dataset, prepared=prepared, codec=codec, seed=ctx.seed),
+                validation=validation(spec, inputs.dataset, prepared=prepared, codec=codec, seed=ctx.seed),
                 observers=reports.observers,
             ),
             validation=prepared.validation,
             work=work,
             ctx=ctx,
-            ranks=ranks,
+            ranks=split or ranks,
         )
+        if split:
+            model = _whole(split, method, objective=objective, spec=spec, parent=parent, ctx=ctx)
         if not ranks.first:
             return ctx.store.open(ranks.text_of_first(""), Checkpoint)
         job.earlier_s = state.earlier_s
@@ -116,7 +117,7 @@ def _run(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext, ranks: Ranks) -
         parameters = _write_model(job, model, method=method, prepared=prepared, codec=codec)
         _write_state(job, state, prepared=prepared, steps=plan.steps)
         if spec.optimizer.save:
-            shutil.copyfile(work.file(state.step, _moments_file), job.path(_moments_file))
+            work.copy(state.step, "optimizer", to=job.path(_moments_file))
         best = state.best if spec.keep == "best" else None
         parents = {"dataset": inputs.dataset.id, "base": base.id}
         final = job.commit(
@@ -137,6 +138,48 @@ def _run(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext, ranks: Ranks) -
     return final
 
 
+def _split(spec: TuneSpec, base: Checkpoint, *, ranks: Ranks, ctx: RunContext) -> Split | None:
+    """How the model is split over the processes; None: each holds all of it.
+
+    Raises:
+        TrainError: what the method trains is not split.
+        MissingPackage: DeepSpeed is asked for and not installed.
+    """
+    told = spec.compute
+    if told.sharding == "none" and told.deepspeed is None:
+        return None
+    if not isinstance(spec.method, LoraMethod | FullMethod):
+        raise TrainError("tune.not_split", what=f"method.type={spec.method.type}")
+    if methods.storage(spec.method) is not None:
+        raise TrainError("tune.not_split", what="a base in fewer bits")
+    if ranks.count == 1:
+        ctx.progress.say("the model is not split: this is the only process")
+        return None
+    if told.deepspeed is None:
+        ctx.progress.say(f"fsdp: weights, gradients and moments are split over {ranks.count} processes")
+        return Shards(ranks)
+    hidden = json.loads(ctx.store.path(base.id, "config.json").read_text("utf-8"))["hidden_size"]
+    config = zero_config.filled(
+        told.deepspeed, processes=ranks.count, max_grad_norm=spec.max_grad_norm, hidden=int(hidden)
+    )
+    ctx.progress.say(f"deepspeed: ZeRO {config['zero_optimization']['stage']} over {ranks.count} processes")
+    return Zero(ranks, config)
+
+
+def _whole(
+    split: Split, method: Method, *, objective: Objective, spec: TuneSpec, parent: Checkpoint, ctx: RunContext
+) -> nn.Module:
+    """The trained model in one piece, in the first process; in the others an empty module."""
+    if not split.ranks.first:
+        split.gather(None)
+        return nn.Module()
+    model = models.load(parent, store=ctx.store, storage=methods.storage(spec.method))
+    method.apply(model, seed=ctx.seed)
+    objective.attach(model, seed=ctx.seed)
+    split.gather(trainable(model))
+    return model
+
+
 def _reference(model: nn.Module, work: Work, *, spec: TuneSpec, pad: int, ctx: RunContext) -> Score:
     """The model as it is before training, for objectives that are measured against it."""
     file = work.folder / "reference.jsonl"
@@ -155,13 +198,11 @@ def _write_model(job: Job, model: nn.Module, *, method: Method, prepared: Prepar
     return parameters
 
 
-def _check_classifier(spec: TuneSpec, parent: Checkpoint, *, prepared: Prepared, store: Store) -> None:
-    """A classifier stays one, with the classes that it has; only some methods leave room for its head."""
+def _check_classifier(parent: Checkpoint, *, prepared: Prepared, store: Store) -> None:
+    """A classifier stays one, with the classes that it has."""
     own, wanted = read_classes(store.folder(parent.id)), prepared.classes
     if own is not None and own != wanted:
         raise TrainError("tune.other_classes", id=digests.short(parent.id), classes=", ".join(own.names))
-    if wanted is not None and spec.method.type not in ("lora", "full"):
-        raise TrainError("tune.classify_method", method=spec.method.type)
 
 
 def train_on(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext) -> Checkpoint:
@@ -175,30 +216,6 @@ def train_on(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext) -> Checkpoi
     return run(spec, inputs, ctx=ctx)
 
 
-def context_length(spec: TuneSpec, base: Checkpoint, *, codec: Codec, store: Store) -> int:
-    """Tokens that the model was made for, less those that the method takes for itself."""
-    config = json.loads(store.path(base.id, "config.json").read_text("utf-8"))
-    length = int(config.get("max_position_embeddings", codec.card.context_length))
-    return length - methods.virtual_tokens(spec.method)
-
-
-def method_of(spec: TuneSpec, inputs: TuneInputs, *, codec: Codec, ctx: RunContext) -> Method:
-    """The method of a run.
-
-    Raises:
-        TrainError: the checkpoint cannot be trained that way.
-    """
-    return methods.build(
-        spec.method,
-        inputs.checkpoint,
-        dataset=inputs.dataset,
-        seed=ctx.seed,
-        card=codec.card,
-        store=ctx.store,
-        logger=ctx.logger,
-    )
-
-
 def _facts(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext) -> dict[str, Any]:
     """What trackers are told of a run before its first step."""
     return {
@@ -207,53 +224,6 @@ def _facts(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext) -> dict[str, 
         "checkpoint": inputs.checkpoint.id,
         "seed": ctx.seed,
     }
-
-
-def loop_config(spec: TuneSpec, prepared: Prepared, *, codec: Codec, objective: Objective) -> LoopConfig:
-    """The loop's numbers; a rate that the spec leaves open is the family's for the method."""
-    usual = methods.default_rate(spec.method, codec.card) * objectives.rate_factor(prepared.spec)
-    schedule = spec.schedule
-    return LoopConfig(
-        learning_rate=spec.learning_rate or usual,
-        objective=objective,
-        schedule=schedule.type,
-        warmup=_warmup if schedule.warmup_ratio is None else schedule.warmup_ratio,
-        warmup_steps=schedule.warmup_steps,
-        final_learning_rate=schedule.final_learning_rate,
-        weight_decay=spec.weight_decay,
-        max_grad_norm=spec.max_grad_norm,
-        tokens_per_batch=spec.tokens_per_batch,
-        pad=codec.pad_id,
-        keep=spec.keep,
-        precision=spec.compute.precision,
-        checkpointing=spec.compute.checkpointing,
-        save_every_steps=spec.save_every_steps,
-        save_every_s=spec.save_every_s,
-        rate_factors=methods.rate_factors(spec.method),
-        save_last=spec.optimizer.save,
-    )
-
-
-def _validation(spec: TuneSpec, dataset: Dataset, *, prepared: Prepared, codec: Codec, seed: int) -> Validation:
-    """When and how to look at the validation rows.
-
-    Raises:
-        TrainError: the run is to go by them, and there are none.
-    """
-    told = spec.validation
-    if (told.patience or spec.keep == "best") and not prepared.validation:
-        raise TrainError("tune.no_validation", id=digests.short(dataset.id))
-    check = None
-    if told.metric == "answers" and prepared.validation:
-        first_line = dataset.answer == "label_then_text"
-        check = AnswerCheck.of(prepared.validation, codec, at_most=told.answers, seed=seed, first_line=first_line)
-    return Validation(
-        every_steps=told.every_steps,
-        metric=told.metric,
-        answers=check,
-        patience=told.patience,
-        min_delta=told.min_delta,
-    )
 
 
 def _moments(spec: TuneSpec, parent: Checkpoint, *, ctx: RunContext) -> Mapping[str, Tensor] | None:
@@ -275,18 +245,6 @@ def _settled(spec: TuneSpec, state: State) -> TuneSpec:
     checkpointing = "on" if state.choices["checkpointing"] else "off"
     compute = spec.compute.model_copy(update={"precision": state.choices["precision"], "checkpointing": checkpointing})
     return unwatched(spec).model_copy(update={"compute": compute})
-
-
-def step_plan(spec: TuneSpec, prepared: Prepared, *, seed: int) -> StepPlan:
-    """Which rows make which step."""
-    return StepPlan(
-        rows=prepared.train,
-        later=prepared.later,
-        rows_per_step=spec.rows_per_step,
-        epochs=spec.epochs,
-        max_steps=spec.max_steps,
-        seed=seed,
-    )
 
 
 def _write_state(job: Job, state: State, *, prepared: Prepared, steps: int) -> None:

@@ -25,7 +25,6 @@ from seekloop.system import digests
 from seekloop.system.errors import TrainError
 from seekloop.system.files import write_whole
 from seekloop.tune import stage as tune
-from seekloop.tune.advise import rules
 from seekloop.tune.methods.build import default_rate
 from seekloop.tune.spec import TuneInputs, TuneSpec
 
@@ -207,11 +206,9 @@ class _Search:
     def _spec_of(self, trial: Trial) -> TuneSpec:
         dials = trial.dials
         method = self.spec.tune.method
-        rate = default_rate(method, self.card)
         if "rank" in dials:
             method = method.model_copy(update={"rank": int(dials["rank"])})
-            shares = rules()["rates"]["shares"]
-            rate *= next(entry["share"] for entry in shares if dials["rank"] <= entry["rank"])
+        rate = default_rate(method, self.card)
         return self.spec.tune.model_copy(
             update={
                 "method": method,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from seekloop.model.arithmetic import PASS_TOKENS
 from seekloop.model.codec import View
 from seekloop.system import seeds
 
@@ -19,8 +20,6 @@ __all__ = ["IGNORED", "Batch", "StepPlan", "collate", "labelled", "share_out", "
 
 IGNORED = -100
 """Label of a position that is not trained."""
-_start_cost = 48
-"""What one more pass through the model costs, in tokens: 0.17 s beside 3.5 ms a token on SmolLM2-135M, one core."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +173,7 @@ def _options(
         for view in ordered[begin]:
             prefix = _common(view, last, at_most=prefix)
         saved = _saved(count, prefix) if sharing else 0
-        yield best[begin][0] + count * longest - saved + _start_cost, begin
+        yield best[begin][0] + count * longest - saved + PASS_TOKENS, begin
 
 
 def shared_prefix(views: Sequence[View]) -> int:
@@ -206,7 +205,7 @@ def collate(views: Sequence[View], *, pad: int, sharing: bool) -> Batch:
 
 def _saved(count: int, prefix: int) -> int:
     """Tokens saved by computing a prefix once, less what its own pass through the model costs; 0: not worth it."""
-    return max(0, (count - 1) * prefix - _start_cost)
+    return max(0, (count - 1) * prefix - PASS_TOKENS)
 
 
 def _common(view: View, other: View, *, at_most: int) -> int:

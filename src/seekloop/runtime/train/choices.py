@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seekloop.model.arithmetic import parameters
-from seekloop.model.memory import Load, peak, total
+from seekloop.model.memory import CHUNK, Load, peak, total
+from seekloop.model.shapes import shape_of
+from seekloop.model.trained import Trained
 from seekloop.runtime.train.precision import Precision, fastest
 from seekloop.system import digests, provenance, settings
 from seekloop.system.errors import ModelError
@@ -21,8 +23,6 @@ __all__ = ["Choices", "Need", "memory_bytes", "settle"]
 _usable = 0.8
 """Share of the memory that a run may plan with."""
 _record = "precision.json"
-_labelled = 256
-"""Positions whose logits exist at one time, as in `loss.py`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +88,9 @@ def _is_tight(need: Need, progress: Progress) -> bool:
     """Whether a run would not fit without checkpointing."""
     try:
         load = Load(
-            trainable=need.trainable,
-            adapter=need.trainable < parameters(need.config),
+            trained=_counted(need),
             tokens=need.tokens * need.workers,
-            labelled=_labelled * need.workers,
+            labelled=CHUNK * need.workers,
             workers=need.workers,
         )
         needed = total(peak(need.config, load))
@@ -106,3 +105,10 @@ def _is_tight(need: Need, progress: Progress) -> bool:
         f"and {usable / 2**30:.1f} GiB can be used"
     )
     return True
+
+
+def _counted(need: Need) -> Trained:
+    """What is trained, as far as its number tells."""
+    whole = need.trainable >= parameters(need.config) - shape_of(need.config).routers
+    added = 0 if whole else need.trainable
+    return Trained(weights=need.trainable, formula="counted", own=whole, added=added, head=whole)

@@ -1,32 +1,62 @@
-"""Learning curves without a plotting library: a line of blocks for a terminal, a page of its own for a browser."""
+"""Learning curves: a line of blocks for a terminal, a page of charts for a browser, and the numbers behind both."""
 
 from __future__ import annotations
 
 import html
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["page", "sparkline"]
+from seekloop.runtime.charts import Axis, Series, line_chart
 
+__all__ = ["SPEED", "Curve", "Panel", "page", "panels", "sparkline"]
+
+SPEED = "tokens_per_s"
+"""Key of the speed in an entry. It depends on the day, so it is in no artifact."""
 _blocks = "▁▂▃▄▅▆▇█"
-_width, _height, _left, _below = 640, 180, 56, 20
 _points = 600
 """Drawn at most in one line: more than there are pixels says nothing more."""
-_ticks = 4
-_colours = ("#2563eb", "#dc2626")
-_charts = (
-    ("loss", ("loss", "eval_loss"), ("train", "validation")),
-    ("right answers", ("eval_answers",), ("validation",)),
-    ("learning rate", ("learning_rate",), ("",)),
-    ("gradient norm", ("grad_norm",), ("",)),
-)
-_style = (
-    "body{font:14px system-ui,sans-serif;margin:2em auto;max-width:680px;color:#111;background:#fff}"
-    "h2{font-size:1em;margin:1.5em 0 .3em}svg{width:100%;height:auto}text{font-size:10px;fill:#555}"
-    "@media(prefers-color-scheme:dark){body{background:#111;color:#eee}text{fill:#aaa}}"
-)
+_few = 60
+"""Points that are marked one by one."""
 
 Point = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """One line: steps and values."""
+
+    name: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """What stands in one chart."""
+
+    name: str
+    curves: tuple[Curve, ...]
+    unit: Literal["number", "share"] = "number"
+
+
+_both = ("train", "validation")
+_panels: tuple[tuple[str, tuple[str, str], Literal["number", "share"]], ...] = (
+    ("loss", ("loss", "eval_loss"), "number"),
+    ("perplexity", ("perplexity", "eval_perplexity"), "number"),
+    ("right answers", ("answers", "eval_answers"), "share"),
+    ("right classes", ("accuracy", "eval_accuracy"), "share"),
+    ("better answer preferred", ("rewards/accuracies", "eval_rewards/accuracies"), "share"),
+    ("reward margin", ("rewards/margins", "eval_rewards/margins"), "number"),
+    ("learning rate", ("learning_rate", ""), "number"),
+    ("gradient norm", ("grad_norm", ""), "number"),
+    ("tokens a second", (SPEED, ""), "number"),
+)
+_style = (
+    'body{font:14px/1.5 system-ui,-apple-system,"PingFang SC","Noto Sans CJK SC","Microsoft YaHei",sans-serif;'
+    "margin:2em auto;max-width:680px;padding:0 1em;color:#1f2328;background:#fff}h1{font-size:1.3em}"
+    "@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}}"
+)
 
 
 def sparkline(values: Sequence[float]) -> str:
@@ -39,6 +69,24 @@ def sparkline(values: Sequence[float]) -> str:
     return "".join(_blocks[round((value - low) / span * last) if span else 0] for value in finite)
 
 
+def panels(history: Sequence[Mapping[str, float]]) -> list[Panel]:
+    """What there is to draw, chart by chart; a line holds 600 points at most.
+
+    Args:
+        history: entries with `step`, as in `trainer_state.json`.
+    """
+    found = []
+    for name, keys, unit in _panels:
+        lines = [[(entry["step"], entry[key]) for entry in history if key in entry] for key in keys]
+        drawn = [
+            Curve(name=side, points=tuple(_thinned(line))) for side, line in zip(_both, lines, strict=True) if line
+        ]
+        if drawn:
+            named = drawn if len(drawn) > 1 else [Curve(name="", points=drawn[0].points)]
+            found.append(Panel(name=name, curves=tuple(named), unit=unit))
+    return found
+
+
 def page(history: Sequence[Mapping[str, float]], *, title: str) -> str:
     """The curves of a run as one HTML page that needs nothing else: no script, no font, no network.
 
@@ -46,57 +94,32 @@ def page(history: Sequence[Mapping[str, float]], *, title: str) -> str:
         history: entries with `step`, as in `trainer_state.json`.
         title: shown above the curves.
     """
-    parts = []
-    for name, keys, labels in _charts:
-        lines = [[(entry["step"], entry[key]) for entry in history if key in entry] for key in keys]
-        drawn = [(label, line) for label, line in zip(labels, lines, strict=True) if line]
-        if drawn:
-            parts.append(f"<h2>{html.escape(name)}</h2>\n{_chart(drawn)}")
     shown = html.escape(title)
+    charts = "\n".join(_chart(panel) for panel in panels(history)) or "<p>no steps</p>\n"
     head = f'<meta charset="utf-8">\n<title>{shown}</title>\n<style>{_style}</style>'
-    body = "\n".join(parts) or "<p>no steps</p>"
-    return f"<!doctype html>\n<html>\n<head>\n{head}\n</head>\n<body>\n<h1>{shown}</h1>\n{body}\n</body>\n</html>\n"
+    return f"<!doctype html>\n<html>\n<head>\n{head}\n</head>\n<body>\n<h1>{shown}</h1>\n{charts}</body>\n</html>\n"
 
 
-def _chart(lines: Sequence[tuple[str, Sequence[Point]]]) -> str:
-    """One SVG: axes with their numbers, a line for each series, dots where a series is short."""
-    points = [point for _, line in lines for point in line if math.isfinite(point[1])]
-    if not points:
-        return "<p>no finite value</p>"
-    x = _scale([point[0] for point in points], begin=_left, end=_width)
-    y = _scale([point[1] for point in points], begin=_height - _below, end=8)
-    parts = [f'<svg viewBox="0 0 {_width + 8} {_height}" role="img">', *_axes(points, x=x, y=y)]
-    for place, ((label, line), colour) in enumerate(zip(lines, _colours, strict=False)):
-        shown = [(x[0] + x[1] * step, y[0] + y[1] * value) for step, value in _thinned(line) if math.isfinite(value)]
-        path = " ".join(f"{across:.1f},{down:.1f}" for across, down in shown)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-        if len(shown) <= _points // 10:
-            parts += [f'<circle cx="{across:.1f}" cy="{down:.1f}" r="2" fill="{colour}"/>' for across, down in shown]
-        if label:
-            at = f'x="{_width - 70}" y="{16 + 12 * place}" style="fill:{colour}"'
-            parts.append(f"<text {at}>{html.escape(label)}</text>")
-    return "\n".join([*parts, "</svg>"])
+def _chart(panel: Panel) -> str:
+    series = [Series(name=curve.name, points=curve.points, markers=len(curve.points) <= _few) for curve in panel.curves]
+    return line_chart(
+        series,
+        title=panel.name,
+        description="; ".join(_said(curve) for curve in panel.curves),
+        x=Axis(label="step"),
+        y=Axis(unit=panel.unit),
+        size=(640, 220),
+    )
 
 
-def _axes(points: Sequence[Point], *, x: Point, y: Point) -> list[str]:
-    parts = []
-    values, steps = [point[1] for point in points], [point[0] for point in points]
-    for part in range(_ticks + 1):
-        value = min(values) + (max(values) - min(values)) * part / _ticks
-        down = y[0] + y[1] * value
-        parts.append(f'<line x1="{_left}" x2="{_width}" y1="{down:.1f}" y2="{down:.1f}" stroke="#8884"/>')
-        parts.append(f'<text x="{_left - 4}" y="{down + 3:.1f}" text-anchor="end">{value:.4g}</text>')
-        step = min(steps) + (max(steps) - min(steps)) * part / _ticks
-        across = x[0] + x[1] * step
-        parts.append(f'<text x="{across:.1f}" y="{_height - 4}" text-anchor="middle">{step:.0f}</text>')
-    return parts
-
-
-def _scale(values: Sequence[float], *, begin: float, end: float) -> Point:
-    """Offset and factor that put the lowest value at `begin` and the highest at `end`."""
-    low, span = min(values), max(values) - min(values)
-    factor = (end - begin) / span if span else 0.0
-    return begin - low * factor, factor
+def _said(curve: Curve) -> str:
+    """First, lowest and last value: what someone is told who does not see the line."""
+    finite = [(step, value) for step, value in curve.points if math.isfinite(value)]
+    if not finite:
+        return f"{curve.name} no finite value".strip()
+    lowest = min(value for _, value in finite)
+    ends = f"from {finite[0][1]:.4g} at step {finite[0][0]:g} to {finite[-1][1]:.4g} at step {finite[-1][0]:g}"
+    return f"{curve.name} {ends}, lowest {lowest:.4g}".strip()
 
 
 def _thinned(line: Sequence[Point]) -> list[Point]:

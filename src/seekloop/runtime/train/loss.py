@@ -8,14 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from seekloop.model.memory import CHUNK
 from seekloop.runtime.linear import product
 from seekloop.runtime.train.batching import IGNORED, Batch
 from seekloop.runtime.train.trunk import TrunkDecoder
 
 __all__ = ["LogProbs", "last_states", "log_probs", "summed_loss"]
-
-_chunk = 256
-"""Positions whose logits exist at one time: 50 MB at a vocabulary of 49,152."""
 
 
 def summed_loss(model: nn.Module, batch: Batch) -> Tensor:
@@ -97,8 +95,8 @@ class _HeadLoss(torch.autograd.Function):
         total = states.new_zeros(())
         grad_states = torch.empty_like(states) if ctx.needs_input_grad[0] else None
         grad_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
-        for begin in range(0, len(labels), _chunk):
-            part, wanted = states[begin : begin + _chunk], labels[begin : begin + _chunk].unsqueeze(1)
+        for begin in range(0, len(labels), CHUNK):
+            part, wanted = states[begin : begin + CHUNK], labels[begin : begin + CHUNK].unsqueeze(1)
             logits = product(part, weight)
             norm = logits.logsumexp(1, keepdim=True)
             total += (norm - logits.gather(1, wanted)).sum()
@@ -106,7 +104,7 @@ class _HeadLoss(torch.autograd.Function):
                 continue
             grad = logits.sub_(norm).exp_().scatter_add_(1, wanted, torch.full_like(norm, -1.0))
             if grad_states is not None:
-                grad_states[begin : begin + _chunk] = product(grad, weight.t())
+                grad_states[begin : begin + CHUNK] = product(grad, weight.t())
             if grad_weight is not None:
                 grad_weight += product(grad.t(), part.t())
         ctx.save_for_backward(grad_states, grad_weight)
@@ -134,14 +132,14 @@ class _HeadLogProbs(torch.autograd.Function):
         """[positions, hidden], [vocabulary, hidden], [positions] -> [positions]."""
         values = states.new_empty(len(labels))
         grad_states = torch.empty_like(states) if ctx.needs_input_grad[0] else None
-        for begin in range(0, len(labels), _chunk):
-            part, wanted = states[begin : begin + _chunk], labels[begin : begin + _chunk].unsqueeze(1)
+        for begin in range(0, len(labels), CHUNK):
+            part, wanted = states[begin : begin + CHUNK], labels[begin : begin + CHUNK].unsqueeze(1)
             logits = product(part, weight)
             norm = logits.logsumexp(1, keepdim=True)
-            values[begin : begin + _chunk] = (logits.gather(1, wanted) - norm).squeeze(1)
+            values[begin : begin + CHUNK] = (logits.gather(1, wanted) - norm).squeeze(1)
             if grad_states is not None:
                 slope = _slope(logits, norm, wanted=wanted)
-                grad_states[begin : begin + _chunk] = product(slope, weight.t())
+                grad_states[begin : begin + CHUNK] = product(slope, weight.t())
         ctx.save_for_backward(grad_states, labels, *((states, weight) if ctx.needs_input_grad[1] else ()))
         return values
 
@@ -153,11 +151,11 @@ class _HeadLogProbs(torch.autograd.Function):
         if head:
             states, weight = head
             grad_weight = torch.zeros_like(weight)
-            for begin in range(0, len(labels), _chunk):
-                part, wanted = states[begin : begin + _chunk], labels[begin : begin + _chunk].unsqueeze(1)
+            for begin in range(0, len(labels), CHUNK):
+                part, wanted = states[begin : begin + CHUNK], labels[begin : begin + CHUNK].unsqueeze(1)
                 logits = product(part, weight)
                 slope = _slope(logits, logits.logsumexp(1, keepdim=True), wanted=wanted)
-                slope *= grad[begin : begin + _chunk].unsqueeze(1)
+                slope *= grad[begin : begin + CHUNK].unsqueeze(1)
                 grad_weight += product(slope.t(), part.t())
         return None if grad_states is None else grad_states * grad.unsqueeze(1), grad_weight, None
 

@@ -13,6 +13,7 @@ from seekloop.runtime.quantised import Quantisation, read_note
 from seekloop.runtime.train.methods.lora import Lora, LoraConfig, read_config
 from seekloop.system import digests
 from seekloop.system.errors import TrainError
+from seekloop.tune.counting import lora_config
 from seekloop.tune.method_spec import LoraMethod
 
 __all__ = ["build", "storage"]
@@ -24,7 +25,7 @@ def build(spec: LoraMethod, checkpoint: Checkpoint, *, card: FamilyCard, store: 
     Raises:
         TrainError: the spec asks for another adapter than the one that is trained on.
     """
-    config, held = _config(spec, card), storage(spec)
+    config, held = lora_config(spec, card), storage(spec)
     base, start = checkpoint.id, spec.init
     if checkpoint.form == "adapter":
         folder = store.folder(checkpoint.id)
@@ -38,19 +39,6 @@ def build(spec: LoraMethod, checkpoint: Checkpoint, *, card: FamilyCard, store: 
     if held is not None:
         logger.info("the base is held in %s: what is trained belongs to it as it is unpacked", held.format)
     return Lora(config=config, dropout=spec.dropout, base=base, start=start, storage=held)
-
-
-def _config(spec: LoraMethod, card: FamilyCard) -> LoraConfig:
-    return LoraConfig(
-        rank=spec.rank,
-        alpha=spec.strength,
-        targets=spec.adapted(card.lora_targets),
-        scaling=spec.scaling,
-        magnitude=spec.dora,
-        layers=spec.layers,
-        ranks=spec.rank_pattern,
-        alphas=spec.alpha_pattern,
-    )
 
 
 def storage(spec: LoraMethod) -> Quantisation | None:

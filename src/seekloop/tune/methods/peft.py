@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from seekloop.artifact.kinds import Checkpoint
 from seekloop.artifact.store import Store
 from seekloop.model.families import FamilyCard
-from seekloop.runtime.train.methods.peft_kinds import PeftKind, check_config, config_keys
+from seekloop.runtime.train.methods.peft_kinds import PeftKind, check_config, config_keys, weights_of
 from seekloop.system import digests
 from seekloop.system.errors import TrainError
 from seekloop.tune.method_spec import PeftMethod
 
-__all__ = ["build"]
+__all__ = ["build", "counted"]
 
 _own_targets = ("BEFT", "LN_TUNING")
 """Kinds that are not about linear layers: PEFT knows which layers they go on."""
@@ -38,6 +39,19 @@ def build(spec: PeftMethod, checkpoint: Checkpoint, *, card: FamilyCard, store: 
                 "tune.not_inherited", key=key, value=value, own=own.get(key), id=digests.short(checkpoint.id)
             )
     return PeftKind(spec.peft_type, own, base=checkpoint.parents["base"], parent=folder)
+
+
+def counted(spec: PeftMethod, model_config: Mapping[str, Any], *, card: FamilyCard) -> tuple[int, tuple[str, ...]]:
+    """Weights that `spec` trains on a model of such a shape, and the last parts of the names of its layers.
+
+    Raises:
+        TrainError: PEFT has no such kind or key, or cannot build it without a model's weights.
+        MissingPackage: PEFT is not installed.
+    """
+    check_config(spec.peft_type, spec.config)
+    config = _config(spec, card)
+    targets = config.get("target_modules") or ()
+    return weights_of(spec.peft_type, config, model_config=model_config), tuple(targets)
 
 
 def _config(spec: PeftMethod, card: FamilyCard) -> dict[str, Any]:

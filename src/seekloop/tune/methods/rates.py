@@ -12,8 +12,8 @@ __all__ = ["default_rate", "rate_factors"]
 
 _proven_rank = 32
 """Up to here the family's own rate holds: at 2e-4 and rank 256 the loss went from 1.4 to 16 (paiml/aprender#2258)."""
-_peft = {"IA3": 3e-3, "LN_TUNING": 1e-3, "VERA": 4e-3}
-"""Liu et al. 2022 (IA3), Zhao et al. 2024 (norms), Kopiczko et al. 2024 (VeRA); others begin at LoRA's."""
+_peft = {"IA3": 1e-2, "LN_TUNING": 1e-3, "VERA": 4e-3}
+"""IA3: measured; Zhao et al. 2024 (norms), Kopiczko et al. 2024 (VeRA); others begin at LoRA's."""
 
 
 def default_rate(spec: MethodSpec, card: FamilyCard) -> float:
@@ -26,10 +26,14 @@ def default_rate(spec: MethodSpec, card: FamilyCard) -> float:
     | LoRA above | half of it for each doubling: 64, 1/2; 128, 1/4; 256, 1/8 (paiml/aprender#2258) |
     | rank-stabilised | the family's at every rank: the factor already falls with it |
     | LoRA+ | of A, less by the square root of the ratio: the geometric mean of A's and B's is the family's |
-    | IA3, VeRA, norms | their papers' |
+    | IA3 | 1e-2 |
+    | VeRA, norms | their papers' |
     | prefix and prompt tuning, P-tuning | 2e-2, 3e-3: the best of a few on ten Banking77 intents |
-    | last layers | twice the family's for full tuning |
+    | last layers | ten times the family's for full tuning |
     | adapter layers | the family's for LoRA |
+
+    After 30 steps of eight Banking77 rows (SmolLM2-135M, ten intents) the loss of 30 rows held out is 0.28 for the last
+    layers there, and 1.46 at twice the family's; for IA3 it is 0.19 there, and 0.79 at its paper's 3e-3.
     """
     rates = card.learning_rates
     match spec:
@@ -46,7 +50,7 @@ def default_rate(spec: MethodSpec, card: FamilyCard) -> float:
         case PTuningMethod():
             return 3e-3
         case LastLayersMethod():
-            return 2 * rates.full
+            return 10 * rates.full
         case _:
             return rates.lora
 

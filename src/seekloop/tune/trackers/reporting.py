@@ -116,7 +116,7 @@ def reporting(names: Sequence[str], *, key: str, facts: Mapping[str, object], ct
     reporters = [
         Reporter(
             name,
-            build(name),
+            build(name, say=ctx.progress.say),
             run=Run(id=key, folder=place / name, facts=facts),
             say=ctx.progress.say,
             logger=ctx.logger,

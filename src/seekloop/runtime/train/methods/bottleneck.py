@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from seekloop.artifact.kinds import Form
 from seekloop.runtime.linear import Linear
+from seekloop.runtime.train.methods.lora_config import HEAD
 from seekloop.runtime.train.methods.method import freeze
 from seekloop.system import seeds
 from seekloop.system.errors import ModelError
@@ -134,7 +135,7 @@ def open_adapter(model: nn.Module, folder: Path) -> None:
     Raises:
         ModelError: they are another model's.
     """
-    weights = load_file(folder / _weights_file)
+    weights = {key: value for key, value in load_file(folder / _weights_file).items() if key != HEAD}
     _wrap(model, read_config(folder))
     parameters = _parameters(model)
     for key in sorted(parameters.keys() | weights.keys()):

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from seekloop.artifact.kinds import Form
+from seekloop.runtime.train.methods.method import is_router
 from seekloop.runtime.weights import save_model
 
 __all__ = ["Full"]
@@ -15,14 +16,14 @@ __all__ = ["Full"]
 
 @dataclass(frozen=True)
 class Full:
-    """Trains all weights."""
+    """Trains all weights; routers of experts stay as they are."""
 
     form: Form = "full"
 
     def apply(self, model: nn.Module, *, seed: int) -> None:
-        """Make every parameter require gradients; nothing is random."""
-        for value in model.parameters():
-            value.requires_grad_(True)
+        """Make every parameter require gradients, but those of routers; nothing is random."""
+        for name, value in model.named_parameters():
+            value.requires_grad_(not is_router(name))
 
     def draws(self) -> bool:
         """Never."""

@@ -9,7 +9,7 @@ from torch import nn
 
 from seekloop.artifact.kinds import Form
 from seekloop.runtime.linear import Linear
-from seekloop.runtime.train.methods.method import freeze
+from seekloop.runtime.train.methods.method import freeze, is_router
 from seekloop.runtime.train.trunk import Storage, TrunkDecoder
 from seekloop.runtime.weights import save_model
 from seekloop.system.errors import ModelError
@@ -46,7 +46,7 @@ class LastLayers:
             raise ModelError("train.fewer_layers", asked=self.last, count=count)
         for part in (*decoder.layers[count - self.last :], decoder.norm):
             for name, value in part.named_parameters():
-                value.requires_grad_(not name.endswith("mlp.gate.weight"))
+                value.requires_grad_(not is_router(name))
         if self.head:
             _untie(model)
             model.get_output_embeddings().weight.requires_grad_(True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from seekloop.artifact.kinds import Form
 
-__all__ = ["Method", "freeze", "put_values", "trainable"]
+__all__ = ["Method", "freeze", "is_router", "put_values", "trainable"]
 
 
 class Method(Protocol):
@@ -41,13 +42,17 @@ def freeze(model: nn.Module) -> None:
         value.requires_grad_(False)
 
 
-def put_values(model: nn.Module, values: dict[str, Tensor]) -> None:
-    """Copy `values` into the trainable parameters of the same names.
+def is_router(name: str) -> bool:
+    """Whether a parameter decides which experts a token goes to: these stay as they are, whatever is trained."""
+    return name.endswith("mlp.gate.weight")
+
+
+def put_values(parameters: Mapping[str, nn.Parameter], values: Mapping[str, Tensor]) -> None:
+    """Copy `values` into the trained parameters of the same names.
 
     Raises:
         ValueError: the names are not exactly those.
     """
-    parameters = trainable(model)
     if parameters.keys() != values.keys():
         raise ValueError("the saved parameters are not those that this run trains")
     with torch.no_grad():

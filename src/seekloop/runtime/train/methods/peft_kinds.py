@@ -17,16 +17,26 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from seekloop.artifact.kinds import Form
-from seekloop.runtime.train.methods.lora_config import CONFIG_FILE, WEIGHTS_FILE
-from seekloop.runtime.train.methods.method import freeze
+from seekloop.runtime.train.methods.lora_config import CONFIG_FILE, HEAD, WEIGHTS_FILE
+from seekloop.runtime.train.methods.method import freeze, trainable
 from seekloop.system import lazy, seeds
 from seekloop.system.errors import ModelError, TrainError
 
-__all__ = ["PeftKind", "check_config", "config_keys", "merged_weights", "open_adapter", "opens", "trainable_kinds"]
+__all__ = [
+    "PeftKind",
+    "check_config",
+    "config_keys",
+    "merged_weights",
+    "open_adapter",
+    "opens",
+    "trainable_kinds",
+    "weights_of",
+]
 
 _not_inside = ("ADALORA", "ADAPTION_PROMPT", "LORA", "OSF", "POLY", "SHADOW", "TRAINABLE_TOKENS", "XLORA")
 """AdaLoRA wants a call after each step, LoRA is ours, Poly wants a task a row, the others change more than layers."""
@@ -71,13 +81,10 @@ class PeftKind:
                 layer.train()
 
     def _fresh(self, peft: ModuleType, model: nn.Module) -> Any:
-        try:
+        with _refusals(self._kind):
             config = peft.get_peft_config({"peft_type": self._kind, "task_type": "CAUSAL_LM", **self._config})
             wrapped = peft.get_peft_model(model, config)
             _try_out(model)
-        except (ValueError, TypeError, KeyError, NotImplementedError, ImportError, RuntimeError) as error:
-            problem = str(error).splitlines()[0]
-            raise TrainError("train.peft_refused", kind=self._kind, problem=problem) from error
         return wrapped
 
     def draws(self) -> bool:
@@ -145,6 +152,26 @@ def config_keys(kind: str) -> list[str]:
     return sorted(each.name for each in dataclasses.fields(own) if each.init)
 
 
+def weights_of(kind: str, config: Mapping[str, Any], *, model_config: Mapping[str, Any]) -> int:
+    """How many weights an adapter of this kind trains on a model of such a shape, which is built without memory.
+
+    Args:
+        kind: `peft_type`.
+        config: fields of PEFT's config for it.
+        model_config: as in the model's config.json.
+
+    Raises:
+        TrainError: PEFT refuses the config, or begins from the weights themselves.
+        MissingPackage: PEFT is not installed.
+    """
+    peft, sizes = _peft(), dict(model_config)
+    with _quiet(), _refusals(kind), torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(sizes.pop("model_type"), **sizes))
+        freeze(model)
+        peft.get_peft_model(model, peft.get_peft_config({"peft_type": kind, "task_type": "CAUSAL_LM", **config}))
+    return sum(value.numel() for value in trainable(model).values())
+
+
 def open_adapter(model: nn.Module, folder: Path) -> None:
     """Put the adapter in `folder`, of any kind that PEFT keeps inside the model, on `model`, which is its base.
 
@@ -180,10 +207,35 @@ def _from_folder(model: nn.Module, folder: Path, *, trainable: bool) -> Any:
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*(missing|unexpected).*keys", category=UserWarning)
         try:
+            weights = load_file(folder / WEIGHTS_FILE)
+            if HEAD in weights:
+                del weights[HEAD]
+                return _without_head(model, folder, weights=weights, trainable=trainable)
             return peft.PeftModel.from_pretrained(model, str(folder), is_trainable=trainable)
         except (ValueError, RuntimeError, KeyError, UserWarning) as error:
             problem = str(error).splitlines()[0][:200]
             raise ModelError("train.adapter_not_opened", problem=problem, folder=folder) from error
+
+
+def _without_head(model: nn.Module, folder: Path, *, weights: dict[str, Tensor], trainable: bool) -> Any:
+    """The adapter of a classifier, on the language model: its head is opened where every classifier's is."""
+    config = _peft().PeftConfig.from_pretrained(str(folder))
+    config.task_type, config.modules_to_save, config.inference_mode = "CAUSAL_LM", None, not trainable
+    wrapped = _peft().get_peft_model(model, config)
+    outcome = _peft().set_peft_model_state_dict(wrapped, weights)
+    if outcome.unexpected_keys:
+        raise ValueError(f"unexpected keys: {', '.join(outcome.unexpected_keys)}")
+    return wrapped
+
+
+@contextmanager
+def _refusals(kind: str) -> Iterator[None]:
+    """What PEFT says against a config, as a sentence."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, NotImplementedError, ImportError, RuntimeError) as error:
+        problem = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TrainError("train.peft_refused", kind=kind, problem=problem) from error
 
 
 @torch.no_grad()
