@@ -1,0 +1,1 @@
+"""Quick mode: one epoch on samples of a dataset tells whether it is worth the full run."""
