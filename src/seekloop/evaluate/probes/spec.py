@@ -1,0 +1,30 @@
+"""What a report probes beside the rows of its dataset."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from seekloop.system.spec import Spec
+
+__all__ = ["ProbesSpec"]
+
+
+class ProbesSpec(Spec):
+    """Forgetting, safety and leaks. What costs much beside the rows themselves is off unless it is asked for."""
+
+    general: bool | None = None
+    """Ask 60 questions that any assistant should know. None: where at least 900 rows are asked, so that they are
+    less than a tenth of the work."""
+    passages: bool = False
+    """Read 20 passages of plain text with this checkpoint and with its base, and tell the bits a byte and their rise.
+    """
+    safety: bool = False
+    """Ask the 62 questions of the red-team set."""
+    judge: Literal["rules"] = "rules"
+    """Who judges the answers to it."""
+    leaks: Literal["say", "refuse", "off"] = "say"
+    """What to do where rows that are asked are near duplicates of rows that the checkpoint was trained on."""
+    similarity: float = Field(default=0.9, ge=0.7, le=1)
+    """From which likeness on a row counts as a near duplicate."""
