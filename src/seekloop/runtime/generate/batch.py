@@ -35,15 +35,19 @@ class Batch:
         model: a transformers causal language model in eval mode.
         slots: rows at the same time.
         positions: longest row, prompt and answer together.
+        prefix: ids that every prompt begins with and is longer than; read once.
     """
 
-    def __init__(self, model: nn.Module, *, slots: int, positions: int) -> None:
+    def __init__(self, model: nn.Module, *, slots: int, positions: int, prefix: Sequence[int] = ()) -> None:
         self._model = model
         self._device = next(model.parameters()).device
         self._dtype = next(model.parameters()).dtype
         self._slots = slots
         self._cache = SlotCache(layers=model.config.num_hidden_layers, slots=slots, positions=positions)
         self._rows: list[_Row] = []
+        self._shared = len(prefix)
+        if prefix:
+            self._read_prefix(prefix)
 
     @property
     def free(self) -> int:
@@ -57,14 +61,15 @@ class Batch:
         Args:
             prompts: (index, prompt); the index is given back with every token.
         """
+        shared = self._shared
         longest = max(len(prompt.ids) for _, prompt in prompts) - 1
-        if longest:
-            ids = torch.zeros(len(prompts), longest, dtype=torch.long, device=self._device)
+        if longest > shared:
+            ids = torch.zeros(len(prompts), longest - shared, dtype=torch.long, device=self._device)
             for row, (_, prompt) in enumerate(prompts):
-                ids[row, : len(prompt.ids) - 1] = torch.tensor(prompt.ids[:-1])
+                ids[row, : len(prompt.ids) - 1 - shared] = torch.tensor(prompt.ids[shared:-1])
             positions = torch.arange(longest, device=self._device)[None]
             self._cache.at_new_rows(len(self._rows))
-            self._forward(ids, positions, seen=positions[0, :, None] >= positions)
+            self._forward(ids, positions[:, shared:], seen=positions[0, shared:, None] >= positions)
         self._rows += [
             _Row(index, prompt, Sampler(prompt), length=len(prompt.ids) - 1, last=prompt.ids[-1])
             for index, prompt in prompts
@@ -83,6 +88,14 @@ class Batch:
         for place in reversed(ended):
             self._leave(place)
         return tokens
+
+    @torch.inference_mode()
+    def _read_prefix(self, prefix: Sequence[int]) -> None:
+        positions = torch.arange(len(prefix), device=self._device)[None]
+        self._cache.at_prefix()
+        self._forward(
+            torch.tensor([list(prefix)], device=self._device), positions, seen=positions[0, :, None] >= positions
+        )
 
     def _forward(self, ids: Tensor, positions: Tensor, *, seen: Tensor) -> Tensor:
         """Last logits, [rows, vocabulary], of `ids` [rows, n] where query q sees key k if `seen` [rows or 1, q, k]."""

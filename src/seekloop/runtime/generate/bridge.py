@@ -106,6 +106,10 @@ class Blocking:
         """
         return self._pumped(lambda put: self._answer(prompt, put))
 
+    def run(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """What `work`, which uses the awaited backend, comes to on its event loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
     def close(self) -> None:
         """Close the awaited backend and end the thread; whoever still waits for an answer gets an error."""
         if self._thread.is_alive():

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.metadata
+import itertools
 import json
 import os
 import secrets
 import time
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import httpx2
 
 from seekloop.runtime.generate.backend import Prompt, Token
+from seekloop.runtime.generate.likelihood import Fork, Likelihood, check_fork
 from seekloop.runtime.generate.limits import check_fits
 from seekloop.runtime.generate.llamacpp_config import WorkerConfig
 from seekloop.runtime.generate.worker import Worker
@@ -27,6 +30,11 @@ _module = "seekloop.runtime.generate.llamacpp_worker"
 _engine = "llama.cpp"
 _data = "data: "
 _ready_s = 120.0
+_greedy: Mapping[str, Any] = MappingProxyType({"temperature": 0.0, "samplers": ["top_k"], "top_k": 1})
+_all_ids = 2**20
+"""More than any vocabulary has."""
+_ends_of_itself = frozenset({11})
+"""Where llama.cpp ends when it is told of no stop id, for vocabularies of the kind that it is shown."""
 _random_seed = 2**32 - 1
 """The seed that llama.cpp takes for "any"."""
 
@@ -48,6 +56,7 @@ class LlamaCpp:
         self.name = f"llamacpp {_version()}"
         self._worker = worker
         self._cache_prompt = cache_prompt
+        self._ends = frozenset(config.stop_ids) or _ends_of_itself
         self._silence_s = silence_s
         self._context = min(config.context, _wait_until_ready(worker, address=address, key=config.key))
         # The server ends connections after a stream, sometimes just as the next request would use them again.
@@ -133,6 +142,45 @@ class LlamaCpp:
                 raise await self._broken(error) from error
             finally:
                 watch.cancel()
+
+    async def likelihood(self, context: tuple[int, ...], way: tuple[int, ...]) -> Likelihood:
+        """The log-probability of `way` after `context`.
+
+        The engine is made to say `way` by a grammar of ids, and tells at each what the model itself gave it: nothing
+        else makes llama.cpp's server tell of ids that it did not choose. No grammar makes it say an id that it ends at;
+        for those it is asked for the whole table of ids, which takes longer.
+
+        Raises:
+            EngineError: they do not fit, or the engine died.
+        """
+        check_fork(Fork(context, (way,)), context=self._context - 1)
+        logprob, greedy, said = 0.0, True, 0
+        for ends, run in itertools.groupby(way, key=self._ends.__contains__):
+            ids = tuple(run)
+            for part in [(id_,) for id_ in ids] if ends else [ids]:
+                found = await self._likelihood(context + way[:said], part, ends=ends)
+                logprob, greedy, said = logprob + found.logprob, greedy and found.greedy, said + len(part)
+        return Likelihood(logprob=logprob, greedy=greedy)
+
+    async def _likelihood(self, context: tuple[int, ...], way: tuple[int, ...], *, ends: bool) -> Likelihood:
+        told = {"n_probs": _all_ids} if ends else {"n_probs": 1, "grammar": _grammar(way)}
+        body = {"prompt": context, "n_predict": len(way), "cache_prompt": self._cache_prompt, **told, **_greedy}
+        async with self._turns:
+            self._check_open()
+            try:
+                response = await self._client.post("/completion", json=body)
+            except httpx2.HTTPError as error:
+                raise await self._broken(error) from error
+        if response.status_code != httpx2.codes.OK:
+            raise EngineError("runtime.engine_refused", engine=_engine, problem=response.text)
+        steps = response.json()["completion_probabilities"]
+        tables = [{each["id"]: float(each["logprob"]) for each in (*step["top_logprobs"], step)} for step in steps]
+        if len(tables) != len(way) or not all(id_ in table for id_, table in zip(way, tables, strict=True)):
+            raise EngineError("runtime.engine_refused", engine=_engine, problem="it did not say what it was told to")
+        return Likelihood(
+            logprob=sum(table[id_] for id_, table in zip(way, tables, strict=True)),
+            greedy=all(table[id_] >= max(table.values()) for id_, table in zip(way, tables, strict=True)),
+        )
 
     def alive(self) -> bool:
         """Whether the engine process runs."""
@@ -239,13 +287,18 @@ class LlamaCpp:
 def _sampling(prompt: Prompt) -> dict[str, Any]:
     """llama.cpp's names. Only what we ask for is in the chain: its own default adds top-k and min-p."""
     if prompt.temperature <= 0:
-        return {"temperature": 0.0, "samplers": ["top_k"], "top_k": 1}
+        return dict(_greedy)
     return {
         "temperature": prompt.temperature,
         "top_p": prompt.top_p,
         "samplers": ["temperature", "top_p"],
         "seed": prompt.seed % _random_seed,
     }
+
+
+def _grammar(way: tuple[int, ...]) -> str:
+    """What lets the engine say these ids and no others, in llama.cpp's notation."""
+    return "root ::= " + " ".join(f"<[{id_}]>" for id_ in way)
 
 
 def _wait_until_ready(worker: Worker, *, address: str, key: str) -> int:

@@ -1,7 +1,8 @@
 """A key-value cache of slots: each row of a batch grows, ends and is replaced at its own position.
 
 Row i holds its positions 0 to n_i - 1 from the left; there is no padding inside a row, so a row's numbers do not depend
-on its neighbours' lengths. Rows in use are the first ones: a finished row is overwritten with the last.
+on its neighbours' lengths. Rows in use are the first ones: a finished row is overwritten with the last. What all rows
+begin with is read once and copied into each.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ class _Place:
         self.start = 0
         self.lengths: Tensor | None = None
         """[rows]: one token a row, each at its own position. None: whole new rows from `start` on."""
+        self.shared = False
+        """What is written is what all later rows begin with."""
         self.span = 0
         """Positions that attention looks at."""
 
@@ -36,6 +39,8 @@ class _SlotLayer(CacheLayerMixin):
         self._place = place
         self._slots = slots
         self._positions = positions
+        self._prefix: tuple[Tensor, Tensor] | None = None
+        """Keys and values of what all rows begin with, [1, heads, n, width]."""
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """Allocate zeros: a masked position has weight 0, and 0 times whatever memory held before could be NaN."""
@@ -47,8 +52,15 @@ class _SlotLayer(CacheLayerMixin):
         """Store [rows, heads, new, width], and return all that attention looks at."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        place, rows, new = self._place, key_states.shape[0], key_states.shape[2]
+        place, rows = self._place, key_states.shape[0]
+        if place.shared:
+            self._prefix = key_states, value_states
+            return key_states, value_states
         if place.lengths is None:
+            if self._prefix is not None:
+                keys, values = (part.expand(rows, -1, -1, -1) for part in self._prefix)
+                key_states, value_states = torch.cat([keys, key_states], 2), torch.cat([values, value_states], 2)
+            new = key_states.shape[2]
             self.keys[place.start : place.start + rows, :, :new] = key_states
             self.values[place.start : place.start + rows, :, :new] = value_states
             return key_states, value_states
@@ -93,9 +105,13 @@ class SlotCache(Cache):
         self._layers = [_SlotLayer(self._place, slots=slots, positions=positions) for _ in range(layers)]
         super().__init__(layers=self._layers)
 
+    def at_prefix(self) -> None:
+        """The next pass, of one row, is what all rows after it begin with."""
+        self._place.shared = True
+
     def at_new_rows(self, start: int) -> None:
-        """The next pass writes whole new rows, from slot `start` on."""
-        self._place.start, self._place.lengths = start, None
+        """The next pass writes whole new rows, from slot `start` on, behind the prefix where there is one."""
+        self._place.start, self._place.lengths, self._place.shared = start, None, False
 
     def at_ends(self, lengths: Tensor) -> None:
         """The next pass writes one token to the end of each of the first rows; `lengths`: [rows], before it."""

@@ -21,6 +21,12 @@ __all__ = ["TorchBackend"]
 
 _read_at_once = 4096
 """Prompt tokens in one forward pass, padding included: bounds the memory of activations."""
+_most_streams = 64
+"""Beyond it a step takes longer and gives no more tokens a second on a CPU."""
+_cache_bytes = 2**30
+"""Memory for keys and values where the streams are ours to choose."""
+_short = 8
+"""A common beginning of fewer ids is not worth a pass."""
 
 
 class TorchBackend:
@@ -28,7 +34,7 @@ class TorchBackend:
 
     Args:
         model: a transformers causal language model in eval mode.
-        streams: rows that are answered at the same time.
+        streams: rows that are answered at the same time; None: as many as are fastest and fit the memory.
         context: tokens of prompt and answer together; at most what the model was made for.
         clock: measures completions.
 
@@ -36,7 +42,9 @@ class TorchBackend:
         EngineError: the model has layers that do not attend to everything before them.
     """
 
-    def __init__(self, model: nn.Module, *, streams: int = 8, context: int = 2048, clock: Clock | None = None) -> None:
+    def __init__(
+        self, model: nn.Module, *, streams: int | None = 8, context: int = 2048, clock: Clock | None = None
+    ) -> None:
         self.name = f"torch {torch.__version__}"
         kinds = set(model.config.to_dict().get("layer_types") or ["full_attention"])
         if kinds != {"full_attention"}:
@@ -94,11 +102,14 @@ class TorchBackend:
         """Close it."""
         self.close()
 
-    def _batch(self, prompts: Sequence[Prompt], *, slots: int) -> Batch:
+    def _batch(self, prompts: Sequence[Prompt], *, slots: int | None) -> Batch:
         if self._model is None:
             raise ValueError("the backend is closed")
         positions = max((len(prompt.ids) + prompt.max_tokens for prompt in prompts), default=1)
-        return Batch(self._model, slots=min(slots, len(prompts) or 1), positions=positions)
+        most = slots or max(1, min(_most_streams, _cache_bytes // (positions * _bytes_a_position(self._model))))
+        return Batch(
+            self._model, slots=min(most, len(prompts) or 1), positions=positions, prefix=_common_prefix(prompts)
+        )
 
 
 def _take(waiting: deque[tuple[int, Prompt]], *, at_most: int) -> list[tuple[int, Prompt]]:
@@ -106,3 +117,27 @@ def _take(waiting: deque[tuple[int, Prompt]], *, at_most: int) -> list[tuple[int
     longest = len(waiting[0][1].ids)
     count = max(1, min(at_most, _read_at_once // longest))
     return [waiting.popleft() for _ in range(min(count, len(waiting)))]
+
+
+def _common_prefix(prompts: Sequence[Prompt]) -> tuple[int, ...]:
+    """What all prompts begin with, such as a system message; at least one id of each stays behind it."""
+    if len(prompts) < 2:
+        return ()
+    # The first and the last in order differ earliest.
+    first, last = min(prompt.ids for prompt in prompts), max(prompt.ids for prompt in prompts)
+    shortest = min(len(prompt.ids) for prompt in prompts) - 1
+    same = next((place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), shortest)
+    same = min(same, shortest)
+    return first[:same] if same >= _short else ()
+
+
+def _bytes_a_position(model: nn.Module) -> int:
+    """Of keys and values in all layers, at most."""
+    config = model.config.to_dict()
+    heads = config["num_attention_heads"]
+    width = config.get("head_dim") or config["hidden_size"] // heads
+    if config.get("kv_lora_rank"):  # latent attention is cached unfolded, a key and a value for every head
+        width = config["qk_nope_head_dim"] + config["qk_rope_head_dim"]
+    else:
+        heads = config.get("num_key_value_heads") or heads
+    return int(2 * config["num_hidden_layers"] * heads * width * next(model.parameters()).element_size())
