@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from seekloop.evaluate import compare, figures, slices
+from seekloop.evaluate import compare, figures
 from seekloop.evaluate.scoring import Scored
 from seekloop.metrics import significance
 from seekloop.system.errors import DataError
@@ -71,21 +71,14 @@ def test_answers_that_were_cut_do_not_end_by_themselves():
 def test_every_figure_has_n_and_an_interval():
     assert all(one.n > 0 and one.ci is not None for one in named(ANSWERS).values())
     assert list(named(ANSWERS)) == [
-        *("accuracy", "macro_f1", "exact_match", "rougeL_en", "rougeL_zh", "ends_by_itself", "answer_tokens")
+        *("accuracy", "macro_f1", "macro_precision", "macro_recall", "micro_f1", "micro_precision", "micro_recall"),
+        *("weighted_f1", "exact_match", "rougeL_en", "rougeL_zh", "ends_by_itself", "answer_tokens"),
     ]
 
 
 def test_free_text_has_no_accuracy():
     plain = [dataclasses.replace(one, label=None, got_label=None) for one in ANSWERS]
     assert not {"accuracy", "macro_f1"} & set(named(plain))
-
-
-def test_slices_are_accuracy_by_label():
-    found = slices.by_label(ANSWERS)
-    assert [(one.name, one.value, one.n) for one in found] == [
-        ("accuracy[label=a]", 0.75, 4),
-        ("accuracy[label=b]", 0.5, 2),
-    ]
 
 
 def compared(pairs):

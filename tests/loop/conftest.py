@@ -31,7 +31,15 @@ VALUES: dict[str, Any] = {
         "tune": {"method": {"type": "lora", "rank": 4}, "epochs": 1, "max_steps": 3},
     },
     # The tiny model is random: what is tested here is the way through the gate, not what a model can do.
-    "gate": {"rules": [{"figure": "accuracy", "require": "non_inferior", "margin": 1.0}], "min_rows": 1},
+    "gate": {
+        "rules": [
+            {"figure": "accuracy", "require": "non_inferior", "margin": 1.0},
+            {"figure": "size_mb", "require": "at_most", "value": 1000},
+            {"figure": "corrected", "require": "at_least", "value": 0.0, "on": "business"},
+        ],
+        "min_rows": 1,
+    },
+    "kpis": [{"name": "corrected", "source": "traffic", "column": "corrected", "aggregate": "share"}],
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,17 +73,3 @@ def test_f1_does_not_depend_on_the_order_of_the_classes(rows, order):
     for average in ("macro", "micro", "weighted"):
         shuffled = classification.f1(classification.confusion(expected, predicted, labels=order), average=average)
         assert shuffled == pytest.approx(classification.f1(_matrix(rows), average=average))
-
-
-@given(pairs)
-def test_macro_f1_of_unit_weights_is_macro_f1_over_the_classes_that_occur(rows):
-    expected, predicted = zip(*rows, strict=True)
-    matrix = classification.confusion(expected, predicted, labels=sorted(set(expected)))
-    (found,) = classification.weighted_macro_f1(expected, predicted)(np.ones((1, len(rows))))
-    assert found == pytest.approx(classification.f1(matrix, average="macro"))
-
-
-def test_macro_f1_of_a_resample_leaves_out_classes_that_were_not_drawn():
-    statistic = classification.weighted_macro_f1(["a", "a", "b"], ["a", "b", "b"])
-    # Drawn: row 1 twice and row 2 once. Only a is expected there: 2 right, 2 answered a, 3 expected.
-    assert statistic(np.array([[2.0, 1.0, 0.0]])) == pytest.approx([2 * 2 / (2 + 3)])

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from seekloop import __version__
-from seekloop.app import labels
+from seekloop.app import labels, rating, reports
 from seekloop.loop import catalog
 from seekloop.system import settings
 from seekloop.system.errors import SeekloopError, UsageError
@@ -196,12 +196,60 @@ def reveal(
 def compare(
     *,
     report: Annotated[str, typer.Argument(help="Report id.")],
-    other: Annotated[str, typer.Argument(help="Report id to compare with, on the rows both have.")],
+    others: Annotated[list[str], typer.Argument(help="Report ids to compare with, on the rows both have.")],
     project: Folder = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two reports, pair by pair."""
-    _verb("records:compare", folder=project, report=report, other=other, as_json=as_json)
+    """Compare a report with others, row by row: a verdict in one sentence each, differences, times and costs."""
+    _verb("comparing:compare", folder=project, report=report, others=others, as_json=as_json)
+
+
+@app.command()
+def kpi(
+    *,
+    release: Annotated[str | None, typer.Option(help="Only answers of this release.")] = None,
+    after: Annotated[str | None, typer.Option(help="Only what came after this moment (ISO 8601).")] = None,
+    project: Folder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Print the business figures that the project file defines, from production and CSV files, with intervals."""
+    _verb("business:kpi", folder=project, release=release, after=after, as_json=as_json)
+
+
+@app.command()
+def explain(
+    *,
+    checkpoint: Annotated[str | None, typer.Argument(help="Checkpoint id; with --answer, its release's.")] = None,
+    ask: Annotated[str | None, typer.Option(help="Explain what it answers to this.")] = None,
+    answer: Annotated[str | None, typer.Option(help="Explain this answer of production, by its id.")] = None,
+    row: Annotated[str | None, typer.Option(help="Explain what it answers to this row, by its id.")] = None,
+    top: Annotated[int, typer.Option(help="Name so many training rows.", min=1)] = 10,
+    html: Annotated[Path | None, typer.Option(help="Write it as a page, too.")] = None,
+    project: Folder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Show which training rows and which words of the prompt made an answer."""
+    _verb(
+        "explaining:explain",
+        checkpoint=checkpoint,
+        asked={"ask": ask, "answer": answer, "row": row},
+        top=top,
+        page_at=html,
+        folder=project,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def score(
+    *,
+    file: Annotated[Path, typer.Argument(help="JSON lines or CSV with `prediction` and `reference`.")],
+    against: Annotated[Path | None, typer.Option(help="Another file to compare with, on the rows both have.")] = None,
+    answer: Annotated[str, typer.Option(help="What answers hold: text, label or label_then_text.")] = "text",
+    as_json: AsJson = False,
+) -> None:
+    """Score answers that were made elsewhere."""
+    _verb("scoring:score", file=file, against=against, answer=answer, as_json=as_json)
 
 
 @app.command()
@@ -262,6 +310,21 @@ def demo(
     _verb("demo:demo", out=out, as_json=as_json)
 
 
+@app.command(name="lm-eval")
+def lm_eval(
+    *,
+    tasks: Annotated[list[str], typer.Argument(help="Names that lm-eval knows, or YAML files of tasks.")],
+    source: Annotated[
+        str, typer.Option("--from", metavar="ID", help="Checkpoint, base model, or http://HOST/v1#MODEL.")
+    ],
+    changes: Changes = [],  # noqa: B006
+    project: Folder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Run tasks of lm-eval-harness on a checkpoint or a served endpoint; the figures go into a report."""
+    _verb("harness:lm_eval", tasks=tasks, source=source, changes=changes, folder=project, as_json=as_json)
+
+
 def _add_stage(entry: catalog.StageEntry) -> None:
     def stage(
         *,
@@ -289,6 +352,8 @@ def _add_stage(entry: catalog.StageEntry) -> None:
 for _stage in catalog.stages().values():
     _add_stage(_stage)
 app.add_typer(labels.app, name="labels")
+app.add_typer(rating.app, name="rate")
+app.add_typer(reports.app)
 
 
 @app.callback(invoke_without_command=True)
@@ -302,8 +367,8 @@ def main() -> None:
     """Entry point: a fixable problem is printed as a sentence and a hint, anything else keeps its traceback."""
     settings.wait_quietly()
     try:
-        for name, value in settings.faults().items():
-            raise UsageError("system.setting_bad", name=name, value=value)
+        for name, (value, least) in settings.faults().items():
+            raise UsageError("system.setting_bad", name=name, value=value, least=least)
         app()
     except SeekloopError as error:
         rank = settings.launch().rank

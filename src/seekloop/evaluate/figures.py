@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from seekloop.artifact.kinds import Figure
-from seekloop.evaluate.scoring import Scored, language_tokenisation
+from seekloop.evaluate.measures import Measure, measures
+from seekloop.evaluate.scoring import Scored
 from seekloop.evaluate.seen import Seen
-from seekloop.metrics import classification, significance
+from seekloop.metrics import resampling, significance
+from seekloop.metrics.significance import Interval
 from seekloop.system import seeds
 
-__all__ = ["TOKENISATIONS", "figures", "part", "share"]
-
-TOKENISATIONS = ("en", "zh")
-"""Tokenisations that overlap is reported in."""
+__all__ = ["figures", "measured", "part", "share"]
 
 
 def part(seen: Seen) -> tuple[Figure, ...]:
@@ -25,39 +23,33 @@ def part(seen: Seen) -> tuple[Figure, ...]:
 
 
 def figures(answers: Sequence[Scored], *, seed: int, resamples: int) -> tuple[Figure, ...]:
-    """What the answers to one split amount to.
+    """What the answers to one split amount to: `measures`, each over the rows that it can be measured on.
 
-    accuracy (Wilson) and macro_f1 (bootstrap) where rows have labels: macro_f1 averages over the labels that occur in
-    these rows, and an answer that is no label counts against the row's own. exact_match (Wilson) where answers are
-    free text. rougeL_en, rougeL_zh (bootstrap): mean over the rows whose right answer is in that language; rows in
-    other languages are in neither, as the n shows. ends_by_itself (Wilson): share that was not cut. answer_tokens
-    (bootstrap): mean length.
-
-    Timings are not here but in the receipt's `cost`: two identical runs must give the same report.
+    Shares of rows have Wilson's interval, all else the studentised bootstrap over rows. Timings are not here but in the
+    receipt's `cost`: two identical runs must give the same report.
 
     Raises:
         ValueError: no answers.
     """
+    if not answers:
+        raise ValueError("no answers")
+    return measured(measures(answers), answers, seed=seed, resamples=resamples)
+
+
+def measured(wanted: Sequence[Measure], answers: Sequence[Scored], *, seed: int, resamples: int) -> tuple[Figure, ...]:
+    """The figures of some measures; those that no row counts for, or that have no meaning, are left out."""
     found: list[Figure] = []
-    if answers[0].label is not None:
-        found += [
-            share("accuracy", [one.correct for one in answers]),
-            _macro_f1(answers, seed=seed, resamples=resamples),
-        ]
-    if any(one.reference_text for one in answers):
-        found.append(share("exact_match", [one.exact for one in answers]))
-    for tokenisation in TOKENISATIONS:
-        scores = [
-            one.rougeL
-            for one in answers
-            if one.rougeL is not None and language_tokenisation(one.language) == tokenisation
-        ]
-        if scores:
-            found.append(_mean(f"rougeL_{tokenisation}", scores, seed=seed, resamples=resamples))
-    found.append(share("ends_by_itself", [one.finish_reason == "stop" for one in answers]))
-    lengths = [float(one.completion_tokens) for one in answers]
-    length = _mean("answer_tokens", lengths, seed=seed, resamples=resamples)
-    return (*found, length.model_copy(update={"unit": "tokens", "better": "lower"}))
+    for one in wanted:
+        some = [answer for answer in answers if one.has(answer)]
+        if not some:
+            continue
+        if one.right is not None:
+            figure: Figure | None = share(one.name, [one.right(answer) for answer in some])
+        else:
+            figure = _resampled(one, some, seed=seed, resamples=resamples)
+        if figure is not None:
+            found.append(figure.model_copy(update={"unit": one.unit, "better": one.better}))
+    return tuple(found)
 
 
 def share(name: str, right: Sequence[bool]) -> Figure:
@@ -66,20 +58,16 @@ def share(name: str, right: Sequence[bool]) -> Figure:
     return _figure(name, count / n, n=n, interval=significance.wilson(count, n))
 
 
-def _mean(name: str, values: Sequence[float], *, seed: int, resamples: int) -> Figure:
-    interval = significance.bootstrap_mean(values, seed=seed, resamples=resamples)
-    return _figure(name, float(np.mean(values)), n=len(values), interval=interval)
+def _resampled(measure: Measure, answers: Sequence[Scored], *, seed: int, resamples: int) -> Figure | None:
+    """The figure with its studentised interval, which leans away from 0 and 1 where those are the ends."""
+    of = measure.sums(answers)
+    value = of.observed
+    if not math.isfinite(value):
+        return None
+    make = resampling.interval if measure.unit == "share" else resampling.studentised
+    return _figure(measure.name, value, n=len(answers), interval=make(of, resamples=resamples, seed=seed))
 
 
-def _macro_f1(answers: Sequence[Scored], *, seed: int, resamples: int) -> Figure:
-    n = len(answers)
-    statistic = classification.weighted_macro_f1(
-        [one.label or "" for one in answers], [one.got_label for one in answers]
-    )
-    interval = significance.bootstrap(statistic, n, seed=seed, resamples=resamples)
-    return _figure("macro_f1", float(statistic(np.ones((1, n)))[0]), n=n, interval=interval)
-
-
-def _figure(name: str, value: float, *, n: int, interval: significance.Interval) -> Figure:
+def _figure(name: str, value: float, *, n: int, interval: Interval) -> Figure:
     """A figure in ten digits: what another machine's linear algebra adds in the sixteenth is no other result."""
     return Figure(name=name, value=round(value, 10), n=n, ci=(round(interval.low, 10), round(interval.high, 10)))

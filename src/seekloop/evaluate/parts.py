@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from seekloop.evaluate import figures, slices
+from seekloop.evaluate import calibrated, classes, errors, figures, leaks, probing, slices, unanswered
 from seekloop.evaluate.seen import Part
 
 __all__ = ["PARTS"]
 
-PARTS: tuple[Part, ...] = (figures.part, slices.part)
+PARTS: tuple[Part, ...] = (
+    figures.part,
+    classes.part,
+    calibrated.part,
+    slices.part,
+    leaks.part,
+    probing.part,
+    errors.part,
+    unanswered.part,
+)

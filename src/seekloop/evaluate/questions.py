@@ -49,8 +49,8 @@ def questions(dataset: Dataset, spec: EvaluateSpec, *, store: Store) -> list[Que
     """The questions of the split that `spec` names, in the dataset's order.
 
     Raises:
-        DataError: the split is empty, a row does not end with an answer, or has no label where the dataset says that
-            answers hold one.
+        DataError: the split is empty, a row does not end with an answer or with an empty one, or has no label where
+            the dataset says that answers hold one.
         ArtifactError: the dataset's files are not in the store.
     """
     rows = list(read_rows(store.path(dataset.id, f"{spec.split}.jsonl")))
@@ -80,6 +80,8 @@ def _question(row: Row, *, labelled: bool) -> Question:
     where = f"{row.source.file}:{row.source.line}"
     if len(row.messages) < 2 or row.messages[-1].role != "assistant":
         raise DataError("evaluate.no_answer", row=row.id, where=where)
+    if not whole_answer(row.messages[-1]):
+        raise DataError("evaluate.empty_reference", row=row.id, where=where)
     if labelled and not row.label:
         raise DataError("evaluate.no_label", row=row.id, where=where)
     return Question(row=row)

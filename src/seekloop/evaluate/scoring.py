@@ -5,24 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from seekloop.artifact.rows import Message, Row
+from seekloop.evaluate.texts import language_tokenisation, text_values
 from seekloop.metrics import overlap
 from seekloop.model.tool_calls import calls_of
 from seekloop.runtime.generate.backend import FinishReason
 from seekloop.text import labelled, segment
 from seekloop.text.labelled import AnswerForm
 
-__all__ = [
-    "Scored",
-    "language_tokenisation",
-    "read_answers",
-    "score",
-    "whole_answer",
-    "write_answers",
-]
+__all__ = ["Scored", "read_answers", "read_line", "score", "whole_answer", "write_answers"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +45,20 @@ class Scored:
     completion_tokens: int
     language: str
     """Of the right answer's free text, or of the question where there is none."""
+    labels: tuple[str, ...] = ()
+    """The right labels one by one, for rows that have several; empty for the others."""
+    scores: dict[str, float] = field(default_factory=dict)
+    """Values of this row by the name of the figure that is their mean; `rougeL` stands apart."""
+    counts: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    """Counts by the name of the figure that is a function of their sums over rows: `bleu_zh`, `chrf`."""
+
+    @property
+    def values(self) -> dict[str, float]:
+        """`scores` and ROUGE-L, under the names of their figures."""
+        tokenisation = language_tokenisation(self.language)
+        if self.rougeL is None or tokenisation is None:
+            return self.scores
+        return {**self.scores, f"rougeL_{tokenisation}": self.rougeL}
 
     @property
     def key(self) -> tuple[str, str]:
@@ -79,6 +87,7 @@ def score(
     _, reference_text = labelled.split(expected, form)
     got_label, text = labelled.split(got, form)
     language = segment.language_of(reference_text or row.messages[-2].content)
+    scores, counts = text_values(reference_text, text, whole=got, language=language)
     return Scored(
         row=row.id,
         label=None if form == "text" else row.label,
@@ -92,6 +101,9 @@ def score(
         finish_reason=finish_reason,
         completion_tokens=completion_tokens,
         language=language,
+        labels=() if form == "text" else row.labels,
+        scores=scores,
+        counts=counts,
     )
 
 
@@ -99,12 +111,6 @@ def whole_answer(message: Message) -> str:
     """An answer as one text: its content, then each tool call on a line, arguments in their usual spacing."""
     calls = [f"{call.name}({call.arguments})" for call in calls_of(message)]
     return "\n".join(part for part in (message.content.strip(), *calls) if part)
-
-
-def language_tokenisation(language: str) -> overlap.Tokenisation | None:
-    """The tokenisation that overlap in `language` is counted in; None where we have none for it."""
-    known: dict[str, overlap.Tokenisation] = {"zh": "zh", "en": "en", "und": "en"}
-    return known.get(language)
 
 
 def write_answers(path: Path, answers: Iterable[Scored]) -> None:
@@ -117,7 +123,15 @@ def write_answers(path: Path, answers: Iterable[Scored]) -> None:
 def read_answers(path: Path) -> list[Scored]:
     """The scored answers of a report."""
     with path.open(encoding="utf-8") as file:
-        return [Scored(**json.loads(line)) for line in file]
+        return [read_line(line) for line in file]
+
+
+def read_line(line: str) -> Scored:
+    """One line of `answers.jsonl`; those of older reports lack the values that they did not know."""
+    value = json.loads(line)
+    value["labels"] = tuple(value.get("labels", ()))
+    value["counts"] = {name: tuple(counts) for name, counts in value.get("counts", {}).items()}
+    return Scored(**value)
 
 
 def _same_label(got: str | None, row: Row) -> bool:

@@ -6,11 +6,12 @@ owns into the report's folder, and returns the figures that belong in the report
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from seekloop.artifact.context import Job, RunContext
 from seekloop.artifact.kinds import Figure
+from seekloop.evaluate.probes.asking import Probed
 from seekloop.evaluate.questions import Question
 from seekloop.evaluate.scoring import Scored
 from seekloop.evaluate.spec import EvaluateInputs, EvaluateSpec
@@ -32,6 +33,12 @@ class Seen:
     job: Job
     """Where a part writes its files: `seen.job.path("slices.json")`."""
     ctx: RunContext
+    probed: Sequence[Probed] = ()
+    """What was asked beside the rows."""
+    probabilities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Row id -> label -> its probability, where answers were constrained to labels; empty elsewhere."""
+    unanswered: Sequence[tuple[Question, str]] = ()
+    """Rows that an endpoint gave no answer to, with why: they are no part of `questions`, and no wrong answers."""
 
 
 Part = Callable[[Seen], tuple[Figure, ...]]

@@ -5,25 +5,31 @@ from the same reports gives the same bytes. A rule judges whole intervals, never
 tell it is inconclusive, and inconclusive holds. Evidence that is missing, measured on too few rows, without an interval
 or of another checkpoint is invalid, and invalid evidence never counts as good.
 
+A rule may name a figure of the report's receipt, such as `first_token_p95_s`: times and sizes are in no report. A rule
+`on: business` names one of the project's own figures; what production shows is about no candidate, so a gate must ask
+something of the candidate, too.
+
 All intervals are the two-sided 95 % ones of the reports, so each rule errs in favour of a candidate in about 2.5 % of
 cases.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from seekloop.artifact.kinds import Comparison, Figure, Report
+from seekloop.artifact.kinds import Comparison, Figure, Receipt, Report
+from seekloop.evaluate.efficiency import figures_of
 from seekloop.metrics.significance import non_inferior
 from seekloop.system import errors, settings
 from seekloop.system.errors import GateRefused
 from seekloop.system.spec import Spec
 
 __all__ = [
+    "BUSINESS",
     "AtLeast",
     "AtMost",
     "Better",
@@ -37,14 +43,18 @@ __all__ = [
     "evidence_of",
 ]
 
+BUSINESS = "business"
+"""Name of the evidence that production and other systems give: the project's `kpis`."""
+
 State = Literal["passed", "failed", "inconclusive", "invalid"]
 
 
 class _OneFigure(Spec):
     figure: str
-    """Name of the figure in the report, for example `accuracy`."""
+    """Name of the figure in the report, for example `accuracy`, in its receipt, or of a business figure."""
     on: str = "frozen"
-    """Which evidence: `frozen` is the first round's test split, `lesson` the rows that production sent back."""
+    """Which evidence: `frozen` is the first round's test split, `lesson` the rows that production sent back, `business`
+    the project's `kpis`."""
 
 
 class NonInferior(_OneFigure):
@@ -89,6 +99,12 @@ class GateSpec(Spec):
     """All of them must pass."""
     min_rows: int = Field(default=10, ge=1)
     """Evidence on fewer rows is invalid."""
+
+    @model_validator(mode="after")
+    def _asks_of_the_candidate(self) -> Self:
+        if all(rule.on == BUSINESS for rule in self.rules):
+            raise ValueError("rules on business alone ask nothing of the candidate")
+        return self
 
 
 class _Stored(BaseModel):
@@ -148,25 +164,52 @@ class Verdict(_Stored):
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """The stored numbers of one report."""
+    """The stored numbers of one report and its receipt, or the business figures."""
 
-    report: str
-    subject: str
+    report: str | None
+    """Id of the report; None: the numbers are of none."""
+    subject: str | None
+    """Id of the checkpoint that they are about; None: of none."""
     figures: tuple[Figure, ...]
     comparisons: tuple[Comparison, ...]
 
 
-def evidence_of(reports: Mapping[str, Report]) -> dict[str, Evidence]:
-    """The reports' numbers, by the names that rules know them under."""
-    return {
-        name: Evidence(report=report.id, subject=report.subject, figures=report.figures, comparisons=report.comparisons)
+def evidence_of(
+    reports: Mapping[str, Report],
+    *,
+    receipts: Mapping[str, Receipt] | None = None,
+    business: Sequence[Figure] = (),
+) -> dict[str, Evidence]:
+    """The numbers by the names that rules know them under.
+
+    Args:
+        reports: by name; of several baselines only the one in the role `baseline`, the parent, is held against.
+        receipts: of the reports, by the same names.
+        business: the project's own figures.
+    """
+    found = {
+        name: Evidence(
+            report=report.id,
+            subject=report.subject,
+            figures=(*report.figures, *(figures_of(receipts[name]) if receipts and name in receipts else ())),
+            comparisons=_with_the_parent(report),
+        )
         for name, report in reports.items()
     }
+    if business:
+        found[BUSINESS] = Evidence(report=None, subject=None, figures=tuple(business), comparisons=())
+    return found
+
+
+def _with_the_parent(report: Report) -> tuple[Comparison, ...]:
+    parent = report.parents.get("baseline")
+    return tuple(one for one in report.comparisons if parent is None or one.baseline == parent)
 
 
 def decide(gate: GateSpec, evidence: Mapping[str, Evidence]) -> Verdict:
     """Whether the candidate that the evidence is about may go to production."""
-    subjects = {evidence[name].subject for name in {rule.on for rule in gate.rules} & set(evidence)}
+    named = {evidence[name].subject for name in {rule.on for rule in gate.rules} & set(evidence)}
+    subjects = named - {None}
     subject = subjects.pop() if len(subjects) == 1 else None
     outcomes = tuple(
         _invalid(rule, "loop.gate_other_subject")

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from seekloop.artifact.context import RunContext
 from seekloop.compress.spec import CompressSpec
 from seekloop.data.spec import DataSpec
+from seekloop.evaluate.kpi_spec import Kpi
 from seekloop.evaluate.spec import EvaluateSpec
 from seekloop.learn.spec import LearnSpec
 from seekloop.loop.gates import GateSpec
@@ -70,6 +71,17 @@ class ProjectSpec(Spec):
     """Data and tuning of later rounds."""
     gate: GateSpec = GateSpec()
     """What a later round must show before it is promoted."""
+    kpis: tuple[Kpi, ...] = ()
+    """Business figures, by names that rules of the gate use `on: business`."""
+
+    @field_validator("kpis")
+    @classmethod
+    def _named_once(cls, value: tuple[Kpi, ...]) -> tuple[Kpi, ...]:
+        names = [one.name for one in value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two are called {', '.join(twice)}")
+        return value
 
 
 @dataclass(frozen=True)

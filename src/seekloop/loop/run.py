@@ -21,6 +21,7 @@ from seekloop.evaluate.spec import EvaluateInputs
 from seekloop.learn import stage as learn
 from seekloop.learn.spec import LearnInputs
 from seekloop.loop import registry
+from seekloop.loop.business import figures_of_traffic
 from seekloop.loop.gates import Verdict, decide, evidence_of
 from seekloop.loop.project import ProjectSpec
 from seekloop.loop.steps import Steps
@@ -129,7 +130,10 @@ def next_round(spec: ProjectSpec, traffic: Traffic, *, steps: Steps) -> NextRoun
     lesson_inputs = EvaluateInputs(checkpoint=candidate, dataset=dataset, baseline=before)
     after = steps.do("evaluate 2 lesson", evaluate.run, spec=spec.evaluate, inputs=lesson_inputs)
 
-    verdict = decide(spec.gate, evidence_of({"frozen": frozen, "lesson": after}))
+    measured = {"frozen": frozen, "lesson": after}
+    receipts = {name: ctx.store.receipt(report.id) for name, report in measured.items()}
+    business = figures_of_traffic(spec.kpis, traffic, ctx=ctx)
+    verdict = decide(spec.gate, evidence_of(measured, receipts=receipts, business=business))
     registry.note_verdict(verdict, candidate, ctx=ctx)
     release = None
     if verdict.decision == "promote":

@@ -90,6 +90,12 @@ class Steps:
 
 
 def _ids(inputs: Any) -> dict[str, str]:
-    """Field -> id of the artifacts in an inputs dataclass."""
+    """Field -> id of the artifacts in an inputs dataclass; those of a tuple are numbered."""
     values = {field.name: inputs.__dict__[field.name] for field in dataclasses.fields(inputs)}
-    return {name: value.id for name, value in values.items() if isinstance(value, Artifact)}
+    several = {
+        f"{name}.{number}": one
+        for name, value in values.items()
+        if isinstance(value, tuple)
+        for number, one in enumerate(value, start=1)
+    }
+    return {name: value.id for name, value in (values | several).items() if isinstance(value, Artifact)}

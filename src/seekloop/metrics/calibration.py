@@ -8,7 +8,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Bin", "Scale", "calibration_error", "platt", "reliability"]
+from seekloop.metrics.significance import Statistic
+from seekloop.metrics.sums import Sums, of_counts
+
+__all__ = [
+    "Bin",
+    "Scale",
+    "calibration_error",
+    "calibration_sums",
+    "platt",
+    "reliability",
+    "weighted_calibration_error",
+]
 
 Floats = NDArray[np.float64]
 _steps = 50
@@ -68,6 +79,21 @@ def calibration_error(probabilities: Floats, positive: NDArray[np.bool_], *, bin
         raise ValueError("no rows")
     curve = reliability(probabilities, positive, bins=bins)
     return sum(one.n * abs(one.predicted - one.observed) for one in curve) / len(probabilities)
+
+
+def weighted_calibration_error(probabilities: Floats, positive: NDArray[np.bool_], *, bins: int = 10) -> Statistic:
+    """`calibration_error` as a function of row weights, to be bootstrapped."""
+    of = calibration_sums(probabilities, positive, bins=bins)
+    return lambda weights: of.value(weights @ of.parts)
+
+
+def calibration_sums(probabilities: Floats, positive: NDArray[np.bool_], *, bins: int = 10) -> Sums:
+    """`calibration_error` as sums over rows: how far each bin's probabilities and outcomes lie apart, and the rows."""
+    place = np.minimum((np.asarray(probabilities) * bins).astype(np.int64), bins - 1)
+    gaps = np.zeros((len(place), bins))
+    gaps[np.arange(len(place)), place] = np.asarray(probabilities) - np.asarray(positive)
+    counts = np.concatenate([gaps, np.ones((len(place), 1))], axis=1)
+    return of_counts(counts, lambda sums: np.abs(sums[..., :-1]).sum(axis=-1) / sums[..., -1])
 
 
 def platt(logits: Floats, positive: NDArray[np.bool_]) -> Scale:

@@ -7,14 +7,14 @@ precision = tp / predicted, recall = tp / support, F1 = 2 tp / (predicted + supp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Average", "ClassScores", "accuracy", "class_scores", "confusion", "f1", "weighted_macro_f1"]
+__all__ = ["Average", "ClassScores", "accuracy", "class_scores", "confusion", "f1"]
 
 Average = Literal["macro", "micro", "weighted"]
 
@@ -87,28 +87,6 @@ def f1(matrix: NDArray[np.int64], *, average: Average) -> float:
         return float(_f1(right.sum(), answered=answered.sum(), support=support.sum()))
     each = _f1(right, answered=answered, support=support)
     return float(each.mean() if average == "macro" else (each * support).sum() / support.sum())
-
-
-def weighted_macro_f1(
-    expected: Sequence[str], predicted: Sequence[str | None]
-) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    """Macro-F1 as a function of row weights, to be bootstrapped.
-
-    It averages over the classes that are expected in rows of weight above 0: with all weights 1 it equals
-    `f1(..., average="macro")` over the classes that occur.
-
-    Returns:
-        A function of weights of shape (resamples, n) that gives shape (resamples,).
-    """
-    labels = sorted(set(expected))
-    right, answered = (np.array([[one == label for label in labels] for one in rows]) for rows in (expected, predicted))
-
-    def statistic(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        support = weights @ right
-        scores = _f1(weights @ (right & answered), answered=weights @ answered, support=support)
-        return np.asarray((scores * (support > 0)).sum(axis=1) / (support > 0).sum(axis=1))
-
-    return statistic
 
 
 def _counts(matrix: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

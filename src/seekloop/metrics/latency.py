@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-__all__ = ["per_second", "percentile"]
+__all__ = ["per_second", "percentile", "percentile_interval"]
 
 
 def percentile(values: Sequence[float], share: float, *, method: Literal["nearest_rank", "linear"] = "linear") -> float:
@@ -25,6 +25,26 @@ def percentile(values: Sequence[float], share: float, *, method: Literal["neares
     if method == "linear":
         return float(np.quantile(np.asarray(values, dtype=np.float64), share))
     return float(sorted(values)[max(math.ceil(share * len(values)), 1) - 1])
+
+
+def percentile_interval(values: Sequence[float], share: float, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of a percentile that holds for any distribution: the order statistics whose ranks hold it.
+
+    The number of values below the percentile is binomial(n, share); the ends are the values at its (1 - confidence) / 2
+    and (1 + confidence) / 2 quantiles, the latter plus one (Conover 1999, 3.2). Too few values to bound it end at the
+    smallest or largest.
+
+    Raises:
+        ValueError: as for `percentile`, or a bad confidence.
+    """
+    if not values or not 0 <= share <= 1 or not all(map(math.isfinite, values)) or not 0 < confidence < 1:
+        raise ValueError(f"percentile {share} of {len(values)} values, confidence {confidence}")
+    ordered, n = np.sort(np.asarray(values, dtype=np.float64)), len(values)
+    logs = [math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in range(n + 1)]
+    inner = min(max(share, 1e-12), 1 - 1e-12)
+    below = np.cumsum([math.exp(c + k * math.log(inner) + (n - k) * math.log1p(-inner)) for k, c in enumerate(logs)])
+    low, high = (int(np.searchsorted(below, side)) for side in ((1 - confidence) / 2, (1 + confidence) / 2))
+    return float(ordered[max(low - 1, 0)]), float(ordered[min(high, n - 1)])
 
 
 def per_second(count: float, seconds: float) -> float:

@@ -21,6 +21,7 @@ __all__ = [
     "bootstrap_mean",
     "bootstrap_p_value",
     "bootstrap_values",
+    "draws",
     "mcnemar",
     "non_inferior",
     "paired_share_difference",
@@ -61,7 +62,7 @@ def wilson(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
     return Interval(low, high)
 
 
-def paired_share_difference(won: int, lost: int, *, n: int, confidence: float = 0.95) -> Interval:
+def paired_share_difference(won: float, lost: float, *, n: float, confidence: float = 0.95) -> Interval:
     """Score interval of (won - lost) / n: the difference of two shares measured on the same n rows.
 
     Tango (1998), "Equivalence test and confidence interval for the difference in proportions for the paired-sample
@@ -71,13 +72,13 @@ def paired_share_difference(won: int, lost: int, *, n: int, confidence: float = 
     Args:
         won: rows that the first got right and the second wrong.
         lost: rows that the second got right and the first wrong.
-        n: rows that both answered.
+        n: rows that both answered. Counts need not be whole: those of grouped rows are divided by their design effect.
         confidence: of the two-sided interval.
 
     Raises:
         ValueError: n is 0, or won + lost is more than n.
     """
-    if min(won, lost) < 0 or n < 1 or won + lost > n:
+    if min(won, lost) < 0 or n <= 0 or won + lost > n * (1 + 1e-12):
         raise ValueError(f"{won} won and {lost} lost of {n}")
     z, seen = _z(confidence), (won - lost) / n
     low = _crossing(lambda d: _tango(won, lost, n=n, difference=d) <= z, (-1.0, seen))
@@ -105,7 +106,7 @@ def bootstrap_values(statistic: Statistic, n: int, *, resamples: int, seed: int)
 
     Two statistics called with the same n, resamples and seed see the same draws, so their values pair up.
     """
-    return np.concatenate([statistic(weights) for weights in _draws(n, resamples=resamples, seed=seed)])
+    return np.concatenate([statistic(weights) for weights in draws(n, resamples=resamples, seed=seed)])
 
 
 def bootstrap(statistic: Statistic, n: int, *, resamples: int = 2000, seed: int, confidence: float = 0.95) -> Interval:
@@ -185,7 +186,7 @@ def _z(confidence: float) -> float:
     return NormalDist().inv_cdf(0.5 + confidence / 2)
 
 
-def _tango(won: int, lost: int, *, n: int, difference: float) -> float:
+def _tango(won: float, lost: float, *, n: float, difference: float) -> float:
     """Tango's score statistic at an assumed difference: falls as the difference grows."""
     a, b = 2 * n, (2 * n - won + lost) * difference - won - lost
     c = -lost * difference * (1 - difference)
@@ -206,7 +207,12 @@ def _crossing(holds: Callable[[float], bool], between: tuple[float, float]) -> f
     return high
 
 
-def _draws(n: int, *, resamples: int, seed: int) -> Iterator[Weights]:
+def draws(n: int, *, resamples: int, seed: int) -> Iterator[Weights]:
+    """How often each of n rows is drawn in each resample, in blocks of shape (some, n) that fit in 16 MB.
+
+    Raises:
+        ValueError: no rows or no resamples.
+    """
     if n < 1 or resamples < 1:
         raise ValueError(f"{resamples} resamples of {n} rows")
     random, size = np.random.default_rng(seed), max(1, _block // n)

@@ -82,6 +82,8 @@ class Codec:
         """Id to fill batches with; it may be the same as `eos_id`, so mask by length."""
         self.stop_ids = frozenset(vocabulary.control_ids[token] for token in settings.stops)
         """Ids that end generation."""
+        self.control_ids = frozenset(vocabulary.controls)
+        """Ids of control tokens: the template's, never a user's text."""
         self.vocab_size = vocabulary.size
         """One more than the highest id."""
 

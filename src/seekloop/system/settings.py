@@ -115,12 +115,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-def faults() -> dict[str, str]:
-    """Variables whose value makes no sense, by name: the doors refuse to start with these."""
+def faults() -> dict[str, tuple[str, int]]:
+    """Variables whose value makes no sense, by name, with the least that they may be: the doors refuse to start."""
     least = {"SEEKLOOP_THREADS": 1, "WORLD_SIZE": 1, "LOCAL_WORLD_SIZE": 1, "RANK": 0}
     given = {name: os.environ.get(name, "") for name in least}
     return {
-        name: chosen
+        name: (chosen, least[name])
         for name, chosen in given.items()
         if chosen and not (chosen.isdecimal() and int(chosen) >= least[name])
     }

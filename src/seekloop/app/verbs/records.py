@@ -1,4 +1,4 @@
-"""Verbs that read the records: lineage, verify, compare, export, doctor."""
+"""Verbs that read the records: lineage, verify, export, doctor."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from pathlib import Path
 from seekloop.app.console import print_json, print_table
 from seekloop.artifact import lineage as chain
 from seekloop.artifact.context import RunContext
-from seekloop.artifact.kinds import Dataset, Report
+from seekloop.artifact.kinds import Dataset
 from seekloop.artifact.store import Store
 from seekloop.data.export import FORMS
 from seekloop.data.export import export as export_dataset
-from seekloop.evaluate.compare import compare as compare_reports
 from seekloop.loop.project import FILE, Project
 from seekloop.system import digests, provenance, settings
 from seekloop.system.errors import UsageError
 
-__all__ = ["compare", "copy_out", "doctor", "export", "lineage", "verify"]
+__all__ = ["copy_out", "doctor", "export", "lineage", "verify"]
 
 
 def lineage(*, folder: Path, identity: str, as_json: bool) -> None:
@@ -50,23 +49,6 @@ def verify(*, folder: Path, identity: str | None, as_json: bool) -> None:
         print(
             f"verified: {len(hops)} linked records re-read byte by byte, {events} ledger events in one unbroken chain"
         )
-
-
-def compare(*, folder: Path, report: str, other: str, as_json: bool) -> None:
-    """Print the paired comparisons of two reports."""
-    ctx = Project.open(folder).context()
-    subject, baseline = ctx.store.open(report, Report), ctx.store.open(other, Report)
-    comparisons = compare_reports(subject, baseline, store=ctx.store, seed=ctx.seed)
-    ctx.ledger.close()
-    if as_json:
-        print_json([one.model_dump(mode="json") for one in comparisons])
-        return
-    rows = [
-        (c.figure, f"{c.difference:+.3f}", f"[{c.ci[0]:+.3f}, {c.ci[1]:+.3f}]", f"{c.p_value:.3g}", c.n)
-        for c in comparisons
-    ]
-    title = f"{digests.short(subject.id)} minus {digests.short(baseline.id)}, same rows"
-    print_table(title, head=("figure", "difference", "95 % interval", "p", "n"), rows=rows)
 
 
 def export(*, folder: Path, identity: str, out: Path, form: str | None) -> None:
