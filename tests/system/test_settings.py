@@ -50,7 +50,7 @@ def test_an_empty_variable_is_no_variable(monkeypatch):
 @pytest.mark.parametrize("value", ["two", "0", "-1", "1.5"])
 def test_a_number_of_threads_that_makes_no_sense_is_a_fault(monkeypatch, value):
     monkeypatch.setenv("SEEKLOOP_THREADS", value)
-    assert settings.faults() == {"SEEKLOOP_THREADS": value}
+    assert settings.faults() == {"SEEKLOOP_THREADS": (value, 1)}
 
 
 def test_a_number_of_threads_is_taken(monkeypatch):
