@@ -40,7 +40,7 @@ from seekloop.runtime.train.methods.method import trainable
 from seekloop.system.spec import Spec
 from seekloop.tune.methods.build import build
 
-__all__ = ["AS_LISTED", "INTENTS", "METHODS", "ROWS_PER_INTENT", "SEED", "banking_rows", "measures"]
+__all__ = ["ASKED", "AS_LISTED", "INTENTS", "METHODS", "ROWS_PER_INTENT", "SEED", "banking_rows", "measures"]
 
 SEED = 7
 INTENTS, ROWS_PER_INTENT, TESTS_PER_INTENT = 10, 24, 20
@@ -62,7 +62,9 @@ METHODS: dict[str, dict[str, Any]] = {
 """Name -> what its tune spec says; all else is at its default."""
 AS_LISTED = "lora_as_listed"
 """LoRA again, on the ten intents that the file lists first: five of them are about one card on its way."""
+ASKED = {"engine": "torch", "max_tokens": 16}
 FIGURES: tuple[tuple[str, str, Literal["higher", "lower"]], ...] = (
+    ("accuracy_among_labels", "share", "higher"),
     ("perplexity_rise", "times", "lower"),
     ("trained_share", "share", "lower"),
     ("peak_mb", "MB", "lower"),
@@ -149,13 +151,17 @@ def _child(data: Path, name: str) -> dict[str, float]:
         tuned = tune.run(spec, tune.TuneInputs(dataset=dataset, checkpoint=base), ctx=ctx)
         seconds = time.perf_counter() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        asked = evaluate.EvaluateSpec(engine="torch", max_tokens=16)
-        report = evaluate.run(asked, evaluate.EvaluateInputs(checkpoint=tuned, dataset=dataset), ctx=ctx)
-        (accuracy,) = (figure for figure in report.figures if figure.name == "accuracy")
+        inputs = evaluate.EvaluateInputs(checkpoint=tuned, dataset=dataset)
+        free, among = (
+            evaluate.run(evaluate.EvaluateSpec.parse({**ASKED, "ask": {"answers": way}}), inputs, ctx=ctx)
+            for way in ("free", "constrained")
+        )
+        accuracy = free.figure("accuracy")
         before, after = (_general_loss(each, data, ctx=ctx) for each in (base, tuned))
         return {
             "right": round(accuracy.value * accuracy.n),
             "n": accuracy.n,
+            "accuracy_among_labels": among.figure("accuracy").value,
             "perplexity_rise": math.exp(after - before),
             "trained_share": _trained_share(spec, base, dataset=dataset, ctx=ctx),
             "peak_mb": peak,
