@@ -62,7 +62,7 @@ METHODS: dict[str, dict[str, Any]] = {
 """Name -> what its tune spec says; all else is at its default."""
 AS_LISTED = "lora_as_listed"
 """LoRA again, on the ten intents that the file lists first: five of them are about one card on its way."""
-ASKED = {"engine": "torch", "max_tokens": 16}
+ASKED = {"engine": "torch", "max_tokens": 32}
 FIGURES: tuple[tuple[str, str, Literal["higher", "lower"]], ...] = (
     ("accuracy_among_labels", "share", "higher"),
     ("perplexity_rise", "times", "lower"),

@@ -38,7 +38,7 @@ from seekloop.system.progress import Silent
 
 __all__ = ["measures"]
 
-EPOCHS, ROWS_PER_STEP, LAST, SUMS = 4, 8, 4, 96
+EPOCHS, LAST, SUMS = 4, 4, 96
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +78,13 @@ def measures(data: Path) -> list[Callable[[], Sequence[Record]]]:
     return [
         partial(_measure, "", intents, f"banking77, {INTENTS} intents x {ROWS_PER_INTENT} rows"),
         partial(_measure, "_longer", _sums(data), f"gsm8k, {SUMS} questions, the number alone as answer"),
+        partial(
+            _measure,
+            "_longer_32_rows",
+            _sums(data),
+            f"gsm8k, {SUMS} questions, the number alone as answer, 32 rows a step",
+            rows_per_step=32,
+        ),
     ]
 
 
@@ -98,9 +105,9 @@ def _sums(data: Path) -> list[Row]:
     ]
 
 
-def _measure(suffix: str, rows: Sequence[Row], what: str) -> Sequence[Record]:
-    kept, seconds = _run(rows, LastLayers(last=LAST), epochs=EPOCHS)
-    plain, whole = _run(rows, _Uncut(last=LAST), epochs=1)
+def _measure(suffix: str, rows: Sequence[Row], what: str, *, rows_per_step: int = 8) -> Sequence[Record]:
+    kept, seconds = _run(rows, LastLayers(last=LAST), epochs=EPOCHS, rows_per_step=rows_per_step)
+    plain, whole = _run(rows, _Uncut(last=LAST), epochs=1, rows_per_step=rows_per_step)
     later = seconds[1:]
     ratios = [seconds[0] / each for each in later]
     steps = zip(_losses(kept), _losses(plain), strict=False)
@@ -140,7 +147,7 @@ def _losses(state: State) -> list[float]:
     return [entry["loss"] for entry in state.history if "loss" in entry]
 
 
-def _run(rows: Sequence[Row], method: LastLayers, *, epochs: int) -> tuple[State, list[float]]:
+def _run(rows: Sequence[Row], method: LastLayers, *, epochs: int, rows_per_step: int) -> tuple[State, list[float]]:
     """Train; the seconds of each epoch, the first with what it takes to compute the trunk."""
     watch = _Stopwatch()
     with tempfile.TemporaryDirectory() as folder, RunContext.in_folder(Path(folder), seed=SEED, progress=watch) as ctx:
@@ -148,7 +155,7 @@ def _run(rows: Sequence[Row], method: LastLayers, *, epochs: int) -> tuple[State
         codec = models.codec_of(base, store=ctx.store)
         plan = StepPlan(
             rows=[codec.views(row) for row in rows],
-            rows_per_step=ROWS_PER_STEP,
+            rows_per_step=rows_per_step,
             epochs=epochs,
             max_steps=None,
             seed=SEED,

@@ -15,7 +15,7 @@ from seekloop.evaluate.harness import HarnessSpec, figures
 from seekloop.evaluate.harness_remote import RemoteModel
 from seekloop.evaluate.harness_text import Asked, LocalModel, cut_at, windows
 from seekloop.model.codec import Codec
-from seekloop.runtime.endpoints import Endpoint, open_endpoint
+from seekloop.runtime.endpoint.served import Endpoint, open_endpoint
 from seekloop.runtime.generate.open import open_scorer
 from seekloop.runtime.models import load
 from seekloop.system.clock import SystemClock

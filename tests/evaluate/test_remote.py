@@ -10,7 +10,7 @@ from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Release
 from seekloop.evaluate import stage
 from seekloop.evaluate.spec import EvaluateInputs, EvaluateSpec
-from seekloop.runtime.endpoints import open_endpoint
+from seekloop.runtime.endpoint.served import open_endpoint
 from seekloop.runtime.generate.bridge import Awaited
 from seekloop.runtime.generate.echo import EchoBackend
 from seekloop.serve.gateway import Gateway
@@ -170,7 +170,7 @@ def test_a_report_is_about_one_release(evaluated):
 def test_a_key_that_is_not_set_is_named(evaluated):
     with pytest.raises(UsageError) as caught:
         evaluated(right, spec=EvaluateSpec.parse({"ask": {"key": "${SEEKLOOP_NO_SUCH_KEY}"}}))
-    assert (caught.value.code, caught.value.facts["name"]) == ("evaluate.no_key", "SEEKLOOP_NO_SUCH_KEY")
+    assert (caught.value.code, caught.value.facts["name"]) == ("endpoint.no_key", "SEEKLOOP_NO_SUCH_KEY")
 
 
 def test_our_own_server_is_measured_and_the_release_is_named(ctx, tiny, dataset_of, monkeypatch):

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
+from seekloop.runtime.endpoint.spec import KeyName
 from seekloop.system.spec import Spec
 
 __all__ = ["AskSpec"]
-
-_reference = re.compile(r"\$\{\w+\}")
-
-
-def _named(value: str | None) -> str | None:
-    if value is not None and not _reference.fullmatch(value):
-        raise ValueError("write it as ${NAME} and set the environment variable NAME: specs are kept in the ledger")
-    return value
 
 
 class AskSpec(Spec):
@@ -26,7 +18,7 @@ class AskSpec(Spec):
     answers: Literal["free", "constrained"] = "free"
     """free: the model says what it likes. constrained: where the whole answer is a label, each of the dataset's labels
     is given its exact probability, and the likeliest is the answer."""
-    key: Annotated[str | None, AfterValidator(_named)] = None
+    key: KeyName = None
     """The endpoint's key, as `${NAME}`: read from the environment and never stored. None: it wants none."""
     timeout_s: float = Field(default=60.0, gt=0)
     """How long an endpoint may take for an answer."""

@@ -24,7 +24,7 @@ from seekloop.evaluate.scoring import Scored
 from seekloop.evaluate.spec import EvaluateInputs, EvaluateSpec
 from seekloop.metrics import latency
 from seekloop.model.codec import Codec
-from seekloop.runtime.endpoints import FORM, endpoint_of
+from seekloop.runtime.endpoint.served import FORM, endpoint_of
 from seekloop.runtime.generate.backend import Backend, Completion, Prompt
 from seekloop.runtime.generate.open import open_backend
 from seekloop.system import digests, seeds

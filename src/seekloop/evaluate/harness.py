@@ -18,7 +18,7 @@ from seekloop.evaluate.harness_remote import RemoteModel
 from seekloop.evaluate.harness_text import LocalModel, TextModel
 from seekloop.metrics import significance
 from seekloop.model.codec import Codec
-from seekloop.runtime.endpoints import FORM, endpoint_of
+from seekloop.runtime.endpoint.served import FORM, endpoint_of
 from seekloop.runtime.generate.open import open_scorer
 from seekloop.system import digests, lazy
 from seekloop.system.errors import DataError

@@ -16,8 +16,8 @@ import httpx2
 from seekloop.artifact.rows import Message
 from seekloop.evaluate.ask_spec import AskSpec
 from seekloop.evaluate.harness_text import Asked, cut_at
-from seekloop.evaluate.remote import authorization
-from seekloop.runtime.endpoints import Endpoint
+from seekloop.runtime.endpoint.served import Endpoint
+from seekloop.runtime.endpoint.wire import authorization
 from seekloop.system.clock import Clock
 from seekloop.system.errors import EngineError, UsageError
 from seekloop.system.retry import PASSING, Fault, Patience

@@ -13,18 +13,15 @@ import httpx2
 from seekloop.artifact.rows import Message
 from seekloop.evaluate.questions import Question
 from seekloop.evaluate.spec import EvaluateSpec
-from seekloop.runtime.endpoints import Endpoint
+from seekloop.runtime.endpoint.served import Endpoint
+from seekloop.runtime.endpoint.wire import OF_REQUEST, authorization, told
 from seekloop.runtime.generate.backend import FinishReason
-from seekloop.system import settings
 from seekloop.system.clock import Clock
-from seekloop.system.errors import EngineError, UsageError
+from seekloop.system.errors import EngineError
 from seekloop.system.retry import PASSING, Fault, Patience
 
-__all__ = ["Remote", "Said", "Unanswered", "authorization", "body_of"]
+__all__ = ["Remote", "Said", "Unanswered", "body_of"]
 
-_of_request = frozenset({400, 413, 422})
-"""Statuses that tell of this one request: too long, or of a content that is not allowed."""
-_shown = 200
 _streams = 8
 """Requests at the same time where the spec does not say."""
 
@@ -143,8 +140,8 @@ class Remote:
             try:
                 async with asyncio.timeout(self._spec.ask.timeout_s):
                     response = await http.post("chat/completions", json=body)
-                if response.status_code in _of_request:
-                    return Unanswered(problem=f"HTTP {response.status_code} {_told(response)}")
+                if response.status_code in OF_REQUEST:
+                    return Unanswered(problem=f"HTTP {response.status_code} {told(response)}")
                 return self._said(response, started=started)
             except (httpx2.HTTPError, TimeoutError, Fault) as error:
                 fault = error if isinstance(error, Fault) else Fault(f"{type(error).__name__} {error}".strip())
@@ -163,10 +160,10 @@ class Remote:
         """
         status = response.status_code
         if status in PASSING:
-            raise Fault(f"HTTP {status} {_told(response)}", status=status, told=response.headers.get("retry-after"))
+            raise Fault(f"HTTP {status} {told(response)}", status=status, told=response.headers.get("retry-after"))
         if not response.is_success:
             raise EngineError(
-                "evaluate.endpoint_refused", url=self._endpoint.url, status=status, problem=_told(response)
+                "evaluate.endpoint_refused", url=self._endpoint.url, status=status, problem=told(response)
             )
         try:
             value = response.json()
@@ -188,22 +185,3 @@ class Remote:
 def _turn(message: Message) -> dict[str, Any]:
     turn: dict[str, Any] = {"role": message.role, "content": message.content}
     return {**turn, "tool_calls": list(message.tool_calls)} if message.tool_calls else turn
-
-
-def authorization(key: str | None) -> dict[str, str]:
-    """The header that carries a key named as `${NAME}`.
-
-    Raises:
-        UsageError: the environment has no such key.
-    """
-    if key is None:
-        return {}
-    value = settings.secret(key[2:-1])
-    if value is None:
-        raise UsageError("evaluate.no_key", name=key[2:-1])
-    return {"Authorization": f"Bearer {value}"}
-
-
-def _told(response: httpx2.Response) -> str:
-    """What the endpoint says is wrong, on one line."""
-    return " ".join(response.text.split())[:_shown]

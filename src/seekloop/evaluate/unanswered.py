@@ -8,7 +8,7 @@ from seekloop.artifact.kinds import Figure
 from seekloop.evaluate.constrained import write_probabilities
 from seekloop.evaluate.figures import share
 from seekloop.evaluate.seen import Seen
-from seekloop.runtime.endpoints import FORM
+from seekloop.runtime.endpoint.served import FORM
 
 __all__ = ["part"]
 

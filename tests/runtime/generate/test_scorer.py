@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from seekloop.model.codec import Codec
-from seekloop.runtime.endpoints import open_endpoint
+from seekloop.runtime.endpoint.served import open_endpoint
 from seekloop.runtime.generate import torch_scorer
 from seekloop.runtime.generate.likelihood import Fork
 from seekloop.runtime.generate.open import open_backend, open_scorer

@@ -16,7 +16,7 @@ from seekloop.artifact.kinds import Artifact, Report
 from seekloop.evaluate import markdown, verdict
 from seekloop.evaluate.efficiency import figures_of
 from seekloop.loop import catalog
-from seekloop.runtime.endpoints import is_endpoint, open_endpoint
+from seekloop.runtime.endpoint.served import is_endpoint, open_endpoint
 from seekloop.system import settings
 from seekloop.system.errors import UsageError
 from seekloop.system.lazy import resolve

@@ -1,1 +1,1 @@
-"""A larger model behind an OpenAI-compatible endpoint: asked with patience, within a budget, each answer kept."""
+"""Models behind OpenAI-compatible endpoints: asked with patience and within a budget, each answer kept, or measured."""

@@ -13,16 +13,12 @@ from seekloop.runtime.endpoint.meter import prompt_tokens, tokens_of
 from seekloop.runtime.endpoint.pace import Pace
 from seekloop.runtime.endpoint.queue import Kept
 from seekloop.runtime.endpoint.spec import EndpointSpec
-from seekloop.system import settings
+from seekloop.runtime.endpoint.wire import OF_REQUEST, authorization, told
 from seekloop.system.clock import Clock
-from seekloop.system.errors import DataError, UsageError
+from seekloop.system.errors import DataError
 from seekloop.system.retry import PASSING, Fault, Patience
 
 __all__ = ["Client", "body_of", "kept_of"]
-
-_of_request = frozenset({400, 413, 422})
-"""Statuses that tell of this one request: too long, or of a content that is not allowed."""
-_shown = 200
 
 
 def body_of(endpoint: EndpointSpec, messages: list[dict[str, str]], *, seed: int) -> dict[str, Any]:
@@ -70,7 +66,7 @@ class Client:
         self._patience = Patience(retries=endpoint.retries, backoff_s=endpoint.backoff_s, fractions=True)
         self._http = httpx2.AsyncClient(
             base_url=endpoint.url.rstrip("/") + "/",
-            headers=_authorization(endpoint.key),
+            headers=authorization(endpoint.key),
             timeout=httpx2.Timeout(endpoint.timeout_s),
             limits=httpx2.Limits(max_connections=endpoint.concurrency),
         )
@@ -117,18 +113,18 @@ class Client:
         kept = self._answer(response, body)
         if kept is None:
             code = response.status_code
-            raise Fault(f"HTTP {code} {_said(response)}", status=code, told=response.headers.get("retry-after"))
+            raise Fault(f"HTTP {code} {told(response)}", status=code, told=response.headers.get("retry-after"))
         return kept
 
     def _answer(self, response: httpx2.Response, body: Mapping[str, Any]) -> Kept | None:
         """What the response is worth keeping; None: send it again."""
         status = response.status_code
-        if status in _of_request:
+        if status in OF_REQUEST:
             return Kept(
-                text="", model=str(body["model"]), finish="", tokens_in=0, tokens_out=0, rejected=_said(response)
+                text="", model=str(body["model"]), finish="", tokens_in=0, tokens_out=0, rejected=told(response)
             )
         if status not in PASSING and not response.is_success:
-            raise DataError("endpoint.refused", status=status, problem=_said(response), where=self.endpoint.url)
+            raise DataError("endpoint.refused", status=status, problem=told(response), where=self.endpoint.url)
         if not response.is_success:
             return None
         try:
@@ -140,24 +136,3 @@ class Client:
         if fault.status in (429, 503):
             self.pace.pause(seconds)  # the limit is the key's, not this request's
         await asyncio.sleep(seconds)
-
-
-def _authorization(key: str | None) -> dict[str, str]:
-    if key is None:
-        return {}
-    name = key[2:-1]
-    value = settings.secret(name)
-    if value is None:
-        raise UsageError("endpoint.no_key", name=name)
-    return {"Authorization": f"Bearer {value}"}
-
-
-def _said(response: httpx2.Response) -> str:
-    """What the endpoint says is wrong, on one line."""
-    try:
-        value = response.json()
-    except ValueError:
-        value = response.text
-    error = value.get("error", value) if isinstance(value, dict) else value
-    message = error.get("message", error) if isinstance(error, dict) else error
-    return " ".join(str(message).split())[:_shown]

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from seekloop.system.spec import Spec
 
-__all__ = ["EndpointSpec", "LimitSpec", "require_price"]
+__all__ = ["EndpointSpec", "KeyName", "LimitSpec", "require_price"]
 
 _reference = re.compile(r"\$\{\w+\}")
 
@@ -20,6 +20,10 @@ def _named(value: str | None) -> str | None:
     return value
 
 
+KeyName = Annotated[str | None, AfterValidator(_named)]
+"""A key as `${NAME}`: read from the environment and never stored."""
+
+
 class EndpointSpec(Spec):
     """An OpenAI-compatible chat endpoint."""
 
@@ -27,7 +31,7 @@ class EndpointSpec(Spec):
     """Address up to `/v1`: `https://api.deepseek.com/v1`, `http://127.0.0.1:8000/v1`."""
     model: str
     """Name of the model, as the endpoint knows it."""
-    key: Annotated[str | None, AfterValidator(_named)] = None
+    key: KeyName = None
     """The key, as `${NAME}`: read from the environment and never stored. None: the endpoint wants none."""
     temperature: float = Field(default=0.8, ge=0, le=2)
     """Of sampling."""
