@@ -25,13 +25,14 @@ from pathlib import Path
 from bench import harness
 from bench.harness import Record
 from bench.tune_methods import SEED, banking_rows
+from bench.tune_trunk import plain_loop
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.rows import Message, Row, Source, row_id
 from seekloop.model.codec import Codec, View
 from seekloop.runtime import models
 from seekloop.runtime.bases import open_base
 from seekloop.runtime.train.batching import StepPlan
-from seekloop.runtime.train.loop import LoopConfig, train
+from seekloop.runtime.train.loop import train
 from seekloop.runtime.train.methods.full import Full
 from seekloop.runtime.train.methods.lora import Lora, LoraConfig
 from seekloop.runtime.train.methods.method import Method
@@ -95,7 +96,7 @@ class _Run:
                 seed=SEED,
             )
             model, method = models.load(base, store=ctx.store), _method(self.method, codec)
-            config = _config(codec.pad_id, self.save_every_steps)
+            config = plain_loop(codec.pad_id, save_every_steps=self.save_every_steps)
             work = Work(self.folder / "run")
             try:
                 train(model, method, plan=plan, config=config, validation=[], work=work, ctx=ctx)
@@ -253,20 +254,6 @@ def _method(name: str, codec: Codec) -> Method:
     if name == "full":
         return Full()
     return Lora(config=LoraConfig(rank=16, alpha=32.0, targets=codec.card.lora_targets))
-
-
-def _config(pad: int, save_every_steps: int | None) -> LoopConfig:
-    return LoopConfig(
-        learning_rate=1e-4,
-        schedule="constant",
-        warmup=0.0,
-        weight_decay=0.0,
-        max_grad_norm=1.0,
-        tokens_per_batch=1024,
-        pad=pad,
-        save_every_steps=save_every_steps,
-        save_every_s=1e9,
-    )
 
 
 if __name__ == "__main__":

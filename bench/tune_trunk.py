@@ -36,7 +36,7 @@ from seekloop.runtime.train.state import State, Work
 from seekloop.runtime.train.trunk import TrunkDecoder
 from seekloop.system.progress import Silent
 
-__all__ = ["measures"]
+__all__ = ["measures", "plain_loop"]
 
 EPOCHS, LAST, SUMS = 4, 4, 96
 
@@ -162,13 +162,14 @@ def _run(rows: Sequence[Row], method: LastLayers, *, epochs: int, rows_per_step:
         )
         model = models.load(base, store=ctx.store)
         begin = time.perf_counter()
-        config = _config(codec.pad_id)
+        config = plain_loop(codec.pad_id)
         state = train(model, method, plan=plan, config=config, validation=[], work=Work(ctx.work), ctx=ctx)
     ends = [begin, *watch.marks[plan.steps_per_epoch - 1 :: plan.steps_per_epoch]]
     return state, [after - before for before, after in itertools.pairwise(ends)]
 
 
-def _config(pad: int) -> LoopConfig:
+def plain_loop(pad: int, *, save_every_steps: int | None = None) -> LoopConfig:
+    """The loop at a constant rate, without decay or warm-up."""
     return LoopConfig(
         learning_rate=1e-4,
         schedule="constant",
@@ -177,6 +178,7 @@ def _config(pad: int) -> LoopConfig:
         max_grad_norm=1.0,
         tokens_per_batch=1024,
         pad=pad,
+        save_every_steps=save_every_steps,
         save_every_s=1e9,
     )
 

@@ -15,7 +15,8 @@ from seekloop.evaluate.clusters import clusters
 from seekloop.evaluate.questions import Question
 from seekloop.evaluate.scoring import Scored, read_answers
 from seekloop.evaluate.seen import Seen
-from seekloop.evaluate.weakest import length_of, weakest
+from seekloop.evaluate.slices import length_bucket
+from seekloop.evaluate.weakest import weakest
 
 __all__ = ["FILE", "Confusion", "Errors", "Example", "Group", "WeakSlice", "find", "of_report", "part", "question_of"]
 
@@ -128,7 +129,7 @@ def find(answers: Sequence[Scored], questions: Sequence[Question]) -> Errors:
         {
             "label": one.label or "",
             "language": one.language,
-            "length": length_of(text),
+            "length": length_bucket(text),
             "source": question.row.source.file,
         }
         for one, text, question in zip(answers, asked, questions, strict=True)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from seekloop.system.spec import Spec
 
-__all__ = ["COLUMNS", "CsvKpi", "Kpi", "TrafficKpi"]
+__all__ = ["COLUMNS", "Column", "CsvKpi", "Kpi", "TrafficKpi"]
 
-COLUMNS = (
+Column = Literal[
     "score",
     "judged",
     "corrected",
@@ -23,7 +23,8 @@ COLUMNS = (
     "finish_reason",
     "release",
     "caller",
-)
+]
+COLUMNS: tuple[Column, ...] = get_args(Column)
 """What a row of traffic, which is one answer, has."""
 
 
@@ -58,19 +59,7 @@ class TrafficKpi(_Kpi):
     """Read from what production answered and what was said of it: one row an answer, with its newest feedback."""
 
     source: Literal["traffic"] = "traffic"
-    column: Literal[
-        "score",
-        "judged",
-        "corrected",
-        "label",
-        "first_token_ms",
-        "total_ms",
-        "prompt_tokens",
-        "completion_tokens",
-        "finish_reason",
-        "release",
-        "caller",
-    ] = "score"
+    column: Column = "score"
     """score: 0 to 1, of answers with feedback. judged, corrected: 1 where somebody gave feedback, or a right answer."""
 
 

@@ -52,7 +52,7 @@ def slices(answers: Sequence[Scored], questions: Sequence[Question], *, seed: in
 
 
 def length_bucket(text: str) -> str:
-    """The length of a question as a range of units: words, and single characters of Chinese."""
+    """The length of a question as a range of units, words and single characters of Chinese: `0-16`, `17-64`, `257-`."""
     units, low = len(segment.tokens(text)), 0
     for bound in _bounds:
         if units <= bound:

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from seekloop.metrics import significance
-from seekloop.text import segment
 
-__all__ = ["Weak", "length_of", "weakest"]
+__all__ = ["Weak", "weakest"]
 
 _shown = 20
-_bounds = (16, 64, 256)
 Slice = tuple[tuple[str, str], ...]
 
 
@@ -36,16 +34,6 @@ class Weak:
     def name(self) -> str:
         """`label=card_lost, language=zh`."""
         return ", ".join(f"{fact}={value}" for fact, value in self.slice)
-
-
-def length_of(text: str) -> str:
-    """The length of a question as a range of units, words and single characters of Chinese: `0-16`, `17-64`, `257-`."""
-    units, low = len(segment.tokens(text)), 0
-    for bound in _bounds:
-        if units <= bound:
-            return f"{low}-{bound}"
-        low = bound + 1
-    return f"{low}-"
 
 
 def weakest(facts: Sequence[Mapping[str, str]], right: Sequence[bool], *, least: int = 10) -> tuple[list[Weak], int]:

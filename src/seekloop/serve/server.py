@@ -23,6 +23,7 @@ from seekloop.serve.engines import opener
 from seekloop.serve.keys import Keyring
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.place import Place
+from seekloop.serve.sockets import bound_to, url_of
 from seekloop.system.errors import SeekloopError, UsageError
 from seekloop.system.files import write_whole
 from seekloop.system.lazy import need
@@ -96,9 +97,9 @@ def serve_forever(
         # uvicorn raises the signal again when it is done; what is below still has to be closed then.
         before = {number: signal.signal(number, _pass) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
-            write_whole(address, json.dumps({"url": _url(bound), "pid": os.getpid()}).encode())
+            write_whole(address, json.dumps({"url": url_of(bound), "pid": os.getpid()}).encode())
             if announce is not None:
-                announce(_url(bound))
+                announce(url_of(bound))
             server.run(sockets=[bound])
         finally:
             address.unlink(missing_ok=True)
@@ -126,7 +127,7 @@ class Running:
 def in_thread(gateway: Gateway) -> Iterator[Running]:
     """Serve `gateway` from a thread with its own event loop, on a free port of 127.0.0.1, until the block ends."""
     with _bound("127.0.0.1", 0) as bound:
-        running = Running(_listener(gateway), url=_url(bound), bound=bound)
+        running = Running(_listener(gateway), url=url_of(bound), bound=bound)
         try:
             yield running
         finally:
@@ -141,22 +142,10 @@ def _listener(gateway: Gateway) -> Listener:
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's delay off only on sockets that say they are TCP; each answer would wait 40 ms otherwise.
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-        bound.listen(2048)
+        return bound_to(host, port, backlog=2048)
     except OSError as error:
-        bound.close()
         raise UsageError("serve.cannot_listen", host=host, port=port, reason=error.strerror or error) from error
-    return bound
-
-
-def _url(bound: socket.socket) -> str:
-    host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _stop_at_eof(server: Listener) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from seekloop.serve.sockets import bound_to, url_of
 from seekloop.system.errors import UsageError
 
 __all__ = ["in_thread", "listen"]
@@ -31,7 +32,7 @@ def listen(app: ASGIApp, *, host: str, port: int, announce: Callable[[str], None
         UsageError: the port is taken.
     """
     with _bound(host, port) as bound:
-        announce(_url(bound))
+        announce(url_of(bound))
         _server(app).run(sockets=[bound])
 
 
@@ -43,7 +44,7 @@ def in_thread(app: ASGIApp) -> Iterator[str]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name="web")
         thread.start()
         try:
-            yield _url(bound)
+            yield url_of(bound)
         finally:
             server.should_exit = True
             thread.join()
@@ -63,17 +64,7 @@ def _server(app: ASGIApp) -> uvicorn.Server:
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-        bound.listen(128)
+        return bound_to(host, port, backlog=128)
     except OSError as error:
-        bound.close()
         raise UsageError("human.cannot_listen", host=host, port=port, reason=error.strerror or error) from error
-    return bound
-
-
-def _url(bound: socket.socket) -> str:
-    host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -11,6 +11,7 @@ from pydantic import Field
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Dataset
 from seekloop.artifact.rows import Row, read_rows, write_rows
+from seekloop.loop.subsets import commit_subset
 from seekloop.system import digests
 from seekloop.system.spec import Spec
 
@@ -39,18 +40,7 @@ def sample(dataset: Dataset, *, share: float, ctx: RunContext) -> Dataset:
             sizes[split] = write_rows(
                 job.path(f"{split}.jsonl"), read_rows(ctx.store.path(dataset.id, f"{split}.jsonl"))
             )
-        for name in ("calibration", "dropped"):
-            write_rows(job.path(f"{name}.jsonl"), ())
-        made = Dataset(
-            parents={"dataset": dataset.id},
-            made_by=job.origin,
-            rows=sum(sizes.values()),
-            splits=sizes,
-            dropped={},
-            labels=dataset.labels,
-            answer=dataset.answer,
-        )
-        return job.commit(made)
+        return commit_subset(job, dataset, sizes=sizes)
 
 
 def _chosen(rows: Iterable[Row], *, share: float) -> set[str]:

@@ -8,6 +8,7 @@ from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Dataset
 from seekloop.artifact.rows import read_rows, write_rows
 from seekloop.data.folds import REPORT, Folds
+from seekloop.loop.subsets import commit_subset
 from seekloop.system import digests
 from seekloop.system.errors import UsageError
 from seekloop.system.spec import Spec
@@ -45,15 +46,4 @@ def _view(dataset: Dataset, folds: Folds, *, number: int, ctx: RunContext) -> Da
             rows = (row for source in sources for row in read_rows(source) if row.id in wanted)
             sizes[split] = write_rows(job.path(f"{split}.jsonl"), rows)
         sizes["test"] = write_rows(job.path("test.jsonl"), read_rows(ctx.store.path(dataset.id, "test.jsonl")))
-        for name in ("calibration", "dropped"):
-            write_rows(job.path(f"{name}.jsonl"), ())
-        made = Dataset(
-            parents={"dataset": dataset.id},
-            made_by=job.origin,
-            rows=sum(sizes.values()),
-            splits=sizes,
-            dropped={},
-            labels=dataset.labels,
-            answer=dataset.answer,
-        )
-        return job.commit(made)
+        return commit_subset(job, dataset, sizes=sizes)
