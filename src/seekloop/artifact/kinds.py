@@ -160,14 +160,15 @@ class Dataset(Artifact):
         return value if self.added else {name: part for name, part in value.items() if name != "added"}
 
 
-Form = Literal["full", "adapter", "gguf", "endpoint"]
+Form = Literal["full", "adapter", "gguf", "openvino", "compressed-tensors", "onnx", "endpoint"]
 
 
 class Checkpoint(Artifact):
     """Weights with the codec that they were made for.
 
     Files, by form: full: `config.json`, `model.safetensors`; adapter: `adapter_config.json`,
-    `adapter_model.safetensors` (PEFT's names), its base being the parent `base`; gguf: `model.gguf`;
+    `adapter_model.safetensors` (PEFT's names), its base being the parent `base`; gguf: `model.gguf`; openvino: `openvino_model.xml` and
+    `.bin`; compressed-tensors: as full, in vLLM's packed layout; onnx: `model.onnx`;
     endpoint: `endpoint.json` and no weights. All forms: `codec.json`, `tokenizer.json`, `chat_template.jinja`; a
     classifier has `classes.json` too.
     """

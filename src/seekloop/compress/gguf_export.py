@@ -10,12 +10,24 @@ from seekloop.artifact.store import Store
 from seekloop.compress.gguf_file import GgufFile, plan
 from seekloop.compress.gguf_layout import Layout, layout_of
 from seekloop.compress.gguf_vocabulary import vocabulary_pairs
+from seekloop.compress.method import Made, Work
 from seekloop.compress.spec import GgufMethod, Precision
 from seekloop.compress.weights import open_weights
 from seekloop.runtime import models
 from seekloop.system.progress import Progress
 
-__all__ = ["write_gguf"]
+__all__ = ["make", "write_gguf"]
+
+
+def make(method: GgufMethod, work: Work) -> Made:
+    """The GGUF form.
+
+    Raises:
+        ModelError: as `write_gguf`.
+    """
+    path, ctx = work.folder / "model.gguf", work.ctx
+    parameters = write_gguf(work.parent, path, method=method, store=ctx.store, progress=ctx.progress)
+    return Made(form="gguf", precision=method.precision, parameters=parameters)
 
 
 def write_gguf(checkpoint: Checkpoint, path: Path, *, method: GgufMethod, store: Store, progress: Progress) -> int:

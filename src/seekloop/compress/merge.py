@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 
 from seekloop.artifact.kinds import Checkpoint
 from seekloop.artifact.store import Store
+from seekloop.compress.method import Made, Work
 from seekloop.compress.weights import open_weights
 from seekloop.runtime import models
 from seekloop.runtime.weights import open_model
@@ -17,11 +18,24 @@ from seekloop.system import digests
 from seekloop.system.errors import ModelError
 from seekloop.system.progress import Progress
 
-__all__ = ["check_logits", "write_merged"]
+__all__ = ["check_logits", "make", "write_merged"]
 
 _tolerance = 1e-5
 """Largest difference of two logits, relative to the largest logit."""
 _probe = (4, 32)
+
+
+def make(work: Work) -> Made:
+    """The merged form.
+
+    Raises:
+        ModelError: there is nothing to merge, or as `write_merged`.
+    """
+    parent, ctx = work.parent, work.ctx
+    if parent.form != "adapter":
+        raise ModelError("compress.nothing_to_merge", id=digests.short(parent.id), form=parent.form)
+    parameters = write_merged(parent, work.folder, store=ctx.store, progress=ctx.progress)
+    return Made(form="full", precision="f32", parameters=parameters)
 
 
 def write_merged(checkpoint: Checkpoint, folder: Path, *, store: Store, progress: Progress) -> int:

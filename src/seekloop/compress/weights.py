@@ -62,7 +62,7 @@ def open_weights(checkpoint: Checkpoint, *, store: Store) -> Iterator[Weights]:
         ModelError: it is compressed already, or its adapter does not fit its base or cannot be folded into it.
         ArtifactError: it, or its base, is not in the store.
     """
-    if checkpoint.form == "gguf":
+    if checkpoint.form not in ("full", "adapter"):
         raise ModelError("compress.compressed", id=digests.short(checkpoint.id), form=checkpoint.form)
     folder = store.folder(base_of(checkpoint, store).id)
     config = json.loads((folder / "config.json").read_text("utf-8"))

@@ -33,7 +33,7 @@ def load(checkpoint: Checkpoint, *, store: Store, storage: Quantisation | None =
         ModelError: it is in a compressed form that torch does not run, or its files do not fit together.
         ArtifactError: it, or its base, is not in the store.
     """
-    if checkpoint.form in ("gguf", "endpoint"):
+    if checkpoint.form not in ("full", "adapter"):
         raise ModelError("train.not_for_torch", id=digests.short(checkpoint.id), form=checkpoint.form)
     base = store.folder(base_of(checkpoint, store).id)
     model, layers = open_model(base), None

@@ -184,15 +184,16 @@ class Index:
 
 
 def rows_for(threshold: float | None) -> int:
-    """Entries a band: the most with which two texts exactly `threshold` alike still meet with a chance of 0.7 or more.
+    """Entries a band: the most with which two texts exactly `threshold` alike still meet with a chance of 0.4 or more.
 
-    That is for single edits far apart, which break the most shingles: at 0.9, five entries, and 0.72. With half of
-    those edits the chance is 0.998. 0: no bands, only keys.
+    That is for single edits far apart, which break the most shingles: at 0.9, six entries, and 0.43. With half of those
+    edits the chance is 0.98. Five entries would find 0.73 of the first and let five times as many strangers meet, which
+    is what grows with the square of the rows. 0: no bands, only keys.
     """
     if threshold is None:
         return 0
     share = _least_jaccard(threshold)
-    fitting = [rows for rows in (3, 4, 5, 7, 10) if (1 - share**rows) ** (ENTRIES // rows) <= 0.3]
+    fitting = [rows for rows in (3, 4, 5, 6, 7, 10) if (1 - share**rows) ** (ENTRIES // rows) <= 0.6]
     return max(fitting, default=2)
 
 

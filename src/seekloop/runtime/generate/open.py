@@ -146,7 +146,9 @@ def _choose(engine: Engine, checkpoint: Checkpoint) -> Literal["torch", "llamacp
     chosen = engine
     if chosen == "auto":
         chosen = "llamacpp" if checkpoint.form == "gguf" else "torch"
-    if (chosen == "llamacpp" and checkpoint.form != "gguf") or (chosen == "torch" and checkpoint.form == "gguf"):
+    if (chosen == "llamacpp" and checkpoint.form != "gguf") or (
+        chosen == "torch" and checkpoint.form not in ("full", "adapter")
+    ):
         code = "runtime.needs_gguf" if chosen == "llamacpp" else "runtime.needs_weights"
         raise EngineError(code, id=digests.short(checkpoint.id), form=checkpoint.form)
     return chosen
