@@ -167,8 +167,8 @@ class Checkpoint(Artifact):
     """Weights with the codec that they were made for.
 
     Files, by form: full: `config.json`, `model.safetensors`; adapter: `adapter_config.json`,
-    `adapter_model.safetensors` (PEFT's names), its base being the parent `base`; gguf: `model.gguf`; openvino: `openvino_model.xml` and
-    `.bin`; compressed-tensors: as full, in vLLM's packed layout; onnx: `model.onnx`;
+    `adapter_model.safetensors` (PEFT's names), its base being the parent `base`; gguf: `model.gguf`; openvino:
+    `openvino_model.xml` and `.bin`; compressed-tensors: as full, in the layout of that name; onnx: `model.onnx`;
     endpoint: `endpoint.json` and no weights. All forms: `codec.json`, `tokenizer.json`, `chat_template.jinja`; a
     classifier has `classes.json` too.
     """

@@ -146,9 +146,8 @@ def _choose(engine: Engine, checkpoint: Checkpoint) -> Literal["torch", "llamacp
     chosen = engine
     if chosen == "auto":
         chosen = "llamacpp" if checkpoint.form == "gguf" else "torch"
-    if (chosen == "llamacpp" and checkpoint.form != "gguf") or (
-        chosen == "torch" and checkpoint.form not in ("full", "adapter")
-    ):
+    runs = {"torch": ("full", "adapter"), "llamacpp": ("gguf",)}.get(chosen)
+    if runs is not None and checkpoint.form not in runs:
         code = "runtime.needs_gguf" if chosen == "llamacpp" else "runtime.needs_weights"
         raise EngineError(code, id=digests.short(checkpoint.id), form=checkpoint.form)
     return chosen
