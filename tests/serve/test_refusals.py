@@ -35,7 +35,7 @@ BAD = {
     "stream as text": ({"stream": "yes"}, "stream"),
     "an empty stop string": ({"stop": ""}, "stop"),
     "five stop strings": ({"stop": ["a", "b", "c", "d", "e"]}, "stop"),
-    "log probabilities": ({"logprobs": True}, "logprobs"),
+    "log probabilities": ({"logprobs": 3}, "logprobs"),
     "a message without content": ({"messages": [{"role": "user"}]}, "messages.0"),
     "a tool without a name": ({"tools": [{"type": "function", "function": {}}]}, "tools.0"),
     "a forced tool": ({"tool_choice": "required"}, "tool_choice"),

@@ -20,7 +20,7 @@ from seekloop.artifact.rows import Message, Row
 from seekloop.model import answers, families
 from seekloop.model.answers import AnswerForm
 from seekloop.model.families import FamilyCard
-from seekloop.model.reading import Delta, Parsed, StreamDecoder
+from seekloop.model.reading import Delta, Parsed, RawDecoder, StreamDecoder
 from seekloop.model.template import ChatTemplate, Piece, source_of
 from seekloop.model.vocabulary import Vocabulary
 from seekloop.system import digests
@@ -172,6 +172,15 @@ class Codec:
         start = () if self.bos_id is None else (self.bos_id,)
         return (*start, *self._vocabulary.encode([Piece(text, False)]), self.end_of_text_id)
 
+    def raw_ids(self, text: str) -> tuple[int, ...]:
+        """The ids of a raw prompt: BOS where the family has one, and control tokens wherever their text stands."""
+        ids = tuple(self._vocabulary.encode([Piece(text, True)]))
+        return ids if self.bos_id is None or ids[:1] == (self.bos_id,) else (self.bos_id, *ids)
+
+    def raw_stream(self) -> RawDecoder:
+        """A decoder for raw text that comes token by token."""
+        return RawDecoder(self._vocabulary.bytes)
+
     @property
     def end_of_text_id(self) -> int:
         """What ends a document: the second of the family's stops, where answers end with a token of their own."""
@@ -202,6 +211,10 @@ class Codec:
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids, control tokens included; bytes that are no character become U+FFFD."""
         return self._vocabulary.decode(ids)
+
+    def token_bytes(self, id_: int) -> bytes:
+        """What one id writes, which may be a part of a character."""
+        return self._vocabulary.bytes.get(id_, b"")
 
     def parse(self, ids: Iterable[int]) -> Parsed:
         """The content, reasoning and tool calls of an answer; everything from the first stop id on is left out."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from seekloop.model.answers import CLOSE, OPEN, AnswerForm
 
-__all__ = ["Delta", "Parsed", "StreamDecoder"]
+__all__ = ["Delta", "Parsed", "RawDecoder", "StreamDecoder"]
 
 # Stands for a token that never comes as text, where only the text before it must be held back.
 _never = "\0"
@@ -35,6 +35,26 @@ class Delta:
     reasoning: str = ""
     tool_calls: tuple[dict[str, Any], ...] = ()
     """Only in the last delta."""
+
+
+class RawDecoder:
+    """Reads text in which nothing is read: no reasoning, no calls; control tokens are the text that they write.
+
+    Args:
+        token_bytes: token id -> the bytes that it writes.
+    """
+
+    def __init__(self, token_bytes: Mapping[int, bytes]) -> None:
+        self._token_bytes = token_bytes
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def push(self, id_: int) -> Delta:
+        """The characters that the token `id_` completes."""
+        return Delta(content=self._utf8.decode(self._token_bytes.get(id_, b"")))
+
+    def finish(self) -> Delta:
+        """What is left of a character that was never completed."""
+        return Delta(content=self._utf8.decode(b"", final=True))
 
 
 class StreamDecoder:

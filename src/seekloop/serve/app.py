@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from seekloop import __version__
 from seekloop.serve.chat import chat_routes
+from seekloop.serve.completions import completion_routes
 from seekloop.serve.door import Door
 from seekloop.serve.gateway import Gateway
 from seekloop.serve.problems import Problem, of_error, of_http, of_validation
@@ -34,6 +35,7 @@ def build_app(gateway: Gateway) -> FastAPI:
     app = FastAPI(title="seekloop", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(Door, keyring=gateway.keyring, max_body=gateway.options.max_body_kib * 1024)
     app.include_router(chat_routes(gateway))
+    app.include_router(completion_routes(gateway))
     app.include_router(record_routes(gateway))
     _health_routes(app, gateway)
     _error_shapes(app)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from seekloop.serve.gateway import Gateway
+from seekloop.serve.gone import CLIENT_GONE, unless_gone
 from seekloop.serve.protocol import ChatRequest
-from seekloop.serve.rendering import EventStream, completion, identity
+from seekloop.serve.rendering import EventStream, completion, events, identity
 from seekloop.serve.reply import Reply
 from seekloop.system.errors import UsageError
 
 __all__ = ["chat_routes"]
-
-T = TypeVar("T")
-_CLIENT_GONE = 499
 
 
 def chat_routes(gateway: Gateway) -> APIRouter:
@@ -29,14 +25,14 @@ def chat_routes(gateway: Gateway) -> APIRouter:
     @router.post("/chat/completions")
     async def chat(request: Request, body: ChatRequest) -> Response:
         """Answer a conversation, whole or as server-sent events."""
-        reply = await _unless_gone(request, gateway.ask(body, caller=request.state.caller))
+        reply = await unless_gone(request, gateway.ask(body, caller=request.state.caller))
         if reply is None:
-            return Response(status_code=_CLIENT_GONE)
+            return Response(status_code=CLIENT_GONE)
         if body.stream:
             usage = body.stream_options is not None and body.stream_options.include_usage
-            return EventStream(reply, model=body.model, include_usage=usage)
-        if await _unless_gone(request, _whole(reply)) is None:
-            return Response(status_code=_CLIENT_GONE)
+            return EventStream(reply, events(reply, model=body.model, include_usage=usage))
+        if await unless_gone(request, _whole(reply)) is None:
+            return Response(status_code=CLIENT_GONE)
         return JSONResponse(completion(reply, model=body.model), headers=identity(reply))
 
     @router.get("/models")
@@ -58,24 +54,6 @@ def chat_routes(gateway: Gateway) -> APIRouter:
 async def _whole(reply: Reply) -> Reply:
     await reply.whole()
     return reply
-
-
-async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T | None:
-    """What `work` gives; None, with `work` cancelled, when the client closes the connection first."""
-    working, gone = asyncio.create_task(work), asyncio.create_task(_gone(request))
-    try:
-        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        return None
-    finally:
-        working.cancel()
-        gone.cancel()
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _names(gateway: Gateway) -> list[str]:

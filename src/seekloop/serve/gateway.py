@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import secrets
+from collections.abc import Callable, Sequence
 
+from seekloop.artifact.kinds import Release
 from seekloop.artifact.ledger import Ledger
 from seekloop.artifact.rows import Message
 from seekloop.artifact.store import Store
@@ -13,7 +16,7 @@ from seekloop.serve.admission import Admission
 from seekloop.serve.keys import Keyring
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.pool import Pool
-from seekloop.serve.protocol import ChatRequest
+from seekloop.serve.protocol import ChatRequest, CompletionRequest, Sampling
 from seekloop.serve.recorder import Recorder
 from seekloop.serve.reply import Order, Reply
 from seekloop.serve.worker import Opener, Worker
@@ -84,20 +87,32 @@ class Gateway:
         await self.pool.close()
 
     async def ask(self, request: ChatRequest, *, caller: str) -> Reply:
-        """Accept a request: from here on it ends as a row in the ledger.
+        """Accept a conversation: from here on it ends as a row in the ledger.
 
         Raises:
             UsageError: another model than the one served, or a prompt that is too long.
             EngineError: nothing is served, the queue is full, or the gateway is closing.
             ModelError: the conversation needs what the model's family does not have.
         """
+        return await self._accept(functools.partial(self._order, request, caller=caller))
+
+    async def complete(self, request: CompletionRequest, prompt: str | Sequence[int], *, caller: str) -> Reply:
+        """Accept one raw prompt of a request: from here on it ends as a row in the ledger.
+
+        Raises:
+            UsageError: another model than the one served, a prompt that is too long, or ids that the model has not.
+            EngineError: nothing is served, the queue is full, or the gateway is closing.
+        """
+        return await self._accept(functools.partial(self._raw_order, request, prompt=prompt, caller=caller))
+
+    async def _accept(self, order: Callable[..., Order]) -> Reply:
         asked_at = self.clock.monotonic()
         await self.admission.enter()
         worker = None
         try:
             worker = self.pool.lease()
             reply = Reply(
-                self._order(request, worker, caller=caller, asked_at=asked_at),
+                order(worker=worker, asked_at=asked_at),
                 worker=worker,
                 recorder=self.recorder,
                 clock=self.clock,
@@ -112,34 +127,75 @@ class Gateway:
         reply.when_ended(self._replies.discard)
         return reply
 
-    def _order(self, request: ChatRequest, worker: Worker, *, caller: str, asked_at: float) -> Order:
+    def _order(self, request: ChatRequest, *, worker: Worker, caller: str, asked_at: float) -> Order:
         release = worker.release
-        if request.model not in (self.options.alias, release.id):
-            raise UsageError("serve.unknown_model", model=request.model, alias=self.options.alias, release=release.id)
+        self._check_model(request.model, release)
         messages = sent = [message.as_message() for message in request.messages]
         if release.system and all(message.role != "system" for message in messages):
             messages = [Message(role="system", content=release.system), *messages]
         ids = worker.codec.prompt_ids(messages, tools=request.offered_tools)
-        room = self.options.context - len(ids)
-        if room < 1:
-            raise UsageError("serve.context_overflow", tokens=len(ids), context=self.options.context)
-        decoding = release.decoding
-        temperature = decoding.temperature if request.temperature is None else request.temperature
-        seed = secrets.randbits(31) if request.seed is None and temperature else request.seed or 0
         return Order(
             caller=caller,
             messages=[{"content": "", **message.model_dump(mode="json", exclude_defaults=True)} for message in sent],
-            prompt=Prompt(
-                ids=ids,
-                stop_ids=worker.codec.stop_ids,
-                max_tokens=min(request.token_limit or decoding.max_tokens, self.options.max_tokens, room),
-                temperature=temperature,
-                top_p=decoding.top_p if request.top_p is None else request.top_p,
-                seed=seed & 0x7FFF_FFFF,
-            ),
+            prompt=self._prompt(request, ids, worker=worker, limit=request.token_limit, top=request.top),
             stops=request.stops,
             stream=bool(request.stream),
             asked_at=asked_at,
+        )
+
+    def _raw_order(
+        self,
+        request: CompletionRequest,
+        *,
+        prompt: str | Sequence[int],
+        worker: Worker,
+        caller: str,
+        asked_at: float,
+    ) -> Order:
+        self._check_model(request.model, worker.release)
+        codec = worker.codec
+        ids = codec.raw_ids(prompt) if isinstance(prompt, str) else tuple(prompt)
+        if unknown := [id_ for id_ in ids if id_ >= codec.vocab_size]:
+            raise UsageError("serve.unknown_id", id=unknown[0], size=codec.vocab_size)
+        reads = request.echo and request.logprobs is not None
+        return Order(
+            caller=caller,
+            messages=[{"role": "user", "content": prompt if isinstance(prompt, str) else codec.decode(ids)}],
+            prompt=self._prompt(request, ids, worker=worker, limit=request.max_tokens, top=request.logprobs),
+            stops=request.stops,
+            stream=bool(request.stream),
+            raw=True,
+            reads=reads,
+            asked_at=asked_at,
+        )
+
+    def _check_model(self, model: str, release: Release) -> None:
+        if model not in (self.options.alias, release.id):
+            raise UsageError("serve.unknown_model", model=model, alias=self.options.alias, release=release.id)
+
+    def _prompt(
+        self,
+        request: Sampling,
+        ids: tuple[int, ...],
+        *,
+        worker: Worker,
+        limit: int | None,
+        top: int | None,
+    ) -> Prompt:
+        room = self.options.context - len(ids)
+        if room < (0 if limit == 0 else 1):
+            raise UsageError("serve.context_overflow", tokens=len(ids), context=self.options.context)
+        decoding = worker.release.decoding
+        temperature = decoding.temperature if request.temperature is None else request.temperature
+        seed = secrets.randbits(31) if request.seed is None and temperature else request.seed or 0
+        return Prompt(
+            ids=ids,
+            stop_ids=worker.codec.stop_ids,
+            max_tokens=min(decoding.max_tokens if limit is None else limit, self.options.max_tokens, room),
+            temperature=temperature,
+            top_p=decoding.top_p if request.top_p is None else request.top_p,
+            seed=seed & 0x7FFF_FFFF,
+            top=top,
         )
 
     async def _cancel_all(self) -> None:

@@ -16,7 +16,7 @@ class GatewayOptions(Spec):
 
     alias: str = "production"
     """Ledger alias whose release is served, now and after every move."""
-    engine: Literal["auto", "torch", "llamacpp", "echo"] = "auto"
+    engine: Literal["auto", "torch", "llamacpp", "openvino", "echo"] = "auto"
     """Which backend generates."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of an engine; None: the engine's choice."""

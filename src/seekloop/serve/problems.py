@@ -16,6 +16,7 @@ __all__ = ["Problem", "of_error", "of_http", "of_validation"]
 
 _RETRY = {"Retry-After": "1"}
 _status = {
+    "runtime.no_likelihoods": 400,
     "serve.unknown_model": 404,
     "artifact.not_found": 404,
     "artifact.no_answer": 404,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -12,7 +12,9 @@ from seekloop.artifact.rows import Message
 __all__ = [
     "ChatMessage",
     "ChatRequest",
+    "CompletionRequest",
     "FeedbackRequest",
+    "Sampling",
     "StreamOptions",
     "TextPart",
     "ToolCall",
@@ -105,39 +107,64 @@ Stop = Annotated[str, Field(min_length=1)]
 Tool = Annotated[dict[str, Any], AfterValidator(_tool)]
 
 
-class ChatRequest(_Body):
+class Sampling(_Body):
+    """What every request may say about how its answer is drawn."""
+
+    model: str
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: Annotated[int, Field(ge=0)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    seed: int | None = None
+    stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = None
+    n: Literal[1] | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+
+    @model_validator(mode="after")
+    def _without_penalties(self) -> Self:
+        if self.frequency_penalty or self.presence_penalty or self.logit_bias:
+            raise ValueError("penalties and logit_bias are not supported; leave them out")
+        return self
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """The stop strings."""
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+
+
+class ChatRequest(Sampling):
     """Body of `POST /v1/chat/completions`.
 
     What would change the answer and cannot be done is refused, not left out in silence: more than one choice, log
     probabilities, forced tools, response formats, penalties.
     """
 
-    model: str
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    seed: int | None = None
-    stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = None
     tools: list[Tool] | None = None
     tool_choice: Literal["auto", "none"] | None = None
-    n: Literal[1] | None = None
-    logprobs: Literal[False] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     response_format: dict[str, Any] | None = None
-    frequency_penalty: float | None = None
-    presence_penalty: float | None = None
-    logit_bias: dict[str, float] | None = None
 
     @model_validator(mode="after")
-    def _can_be_done(self) -> ChatRequest:
-        if self.frequency_penalty or self.presence_penalty or self.logit_bias:
-            raise ValueError("penalties and logit_bias are not supported; leave them out")
+    def _is_text(self) -> Self:
         if self.response_format is not None and self.response_format.get("type") != "text":
             raise ValueError("response_format other than text is not supported; leave it out")
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ValueError("top_logprobs wants logprobs: true beside it")
+        if self.stream and self.logprobs:
+            raise ValueError("a stream comes without logprobs; leave out one of the two")
         return self
+
+    @property
+    def top(self) -> int | None:
+        """Likeliest tokens told with each token of the answer; None: no log-probabilities."""
+        return (self.top_logprobs or 0) if self.logprobs else None
 
     @property
     def token_limit(self) -> int | None:
@@ -145,14 +172,55 @@ class ChatRequest(_Body):
         return self.max_completion_tokens or self.max_tokens
 
     @property
-    def stops(self) -> tuple[str, ...]:
-        """The stop strings."""
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
-
-    @property
     def offered_tools(self) -> tuple[dict[str, Any], ...]:
         """The tools that the model is told of."""
         return () if self.tool_choice == "none" else tuple(self.tools or ())
+
+
+_ids = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+_prompt = Annotated[str, Field(min_length=1)]
+
+
+class CompletionRequest(Sampling):
+    """Body of `POST /v1/completions`: raw text or ids, no template.
+
+    With `echo` and `logprobs` the prompt's own tokens are scored, which is what likelihood tasks are made of.
+    """
+
+    prompt: (
+        _prompt
+        | _ids
+        | Annotated[list[_prompt], Field(min_length=1, max_length=64)]
+        | Annotated[list[_ids], Field(min_length=1, max_length=64)]
+    )
+    """A text, several, or the same in token ids."""
+    echo: bool = False
+    logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    """Likeliest tokens told at each place."""
+    suffix: None = None
+    best_of: Literal[1] | None = None
+
+    @model_validator(mode="after")
+    def _streams_one(self) -> Self:
+        if self.stream and (len(self.prompts) > 1 or self.echo or self.logprobs is not None):
+            raise ValueError("a stream answers one prompt, without echo and logprobs")
+        if self.max_tokens == 0 and not self.echo:
+            raise ValueError("max_tokens 0 gives nothing, unless echo is on")
+        return self
+
+    @property
+    def prompts(self) -> list[str | list[int]]:
+        """Each prompt, as text or ids."""
+        if isinstance(self.prompt, str):
+            return [self.prompt]
+        ids: list[int] = []
+        several: list[str | list[int]] = []
+        for one in self.prompt:
+            if isinstance(one, int):
+                ids.append(one)
+            else:
+                several.append(one)
+        return several or [ids]
 
 
 class FeedbackRequest(_Body):

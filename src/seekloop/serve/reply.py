@@ -16,7 +16,7 @@ from typing import Any
 
 from seekloop.artifact.ledger import Answer
 from seekloop.model.codec import Delta
-from seekloop.runtime.generate.backend import Prompt
+from seekloop.runtime.generate.backend import Chance, Prompt
 from seekloop.serve.recorder import Recorder
 from seekloop.serve.stops import StopWatch
 from seekloop.serve.worker import Worker
@@ -40,6 +40,10 @@ class Order:
     stops: tuple[str, ...]
     stream: bool
     """Whether text is wanted as it comes."""
+    raw: bool = False
+    """The prompt is text, not a conversation, and so is the answer."""
+    reads: bool = False
+    """Whether the log-probabilities of the prompt are wanted too, `prompt.top` likeliest ids with each."""
     asked_at: float
     """When the request came in, by the clock's monotonic seconds."""
 
@@ -66,7 +70,12 @@ class Reply:
         self.tool_calls: tuple[dict[str, Any], ...] = ()
         self.finish_reason = "error"
         """`stop`, `length`, `tool_calls`, `cancelled` or `error`."""
-        self.prompt_tokens = len(order.prompt.ids)
+        self.prompt_ids = order.prompt.ids
+        self.codec = worker.codec
+        self.prompt_chances: tuple[Chance, ...] = ()
+        """Of each id of the prompt but the first, where they were asked for."""
+        self.chances: list[tuple[int, Chance]] = []
+        """Of each generated id, where they were asked for."""
         self._order = order
         self._worker = worker
         self._recorder = recorder
@@ -80,6 +89,16 @@ class Reply:
         self._out: asyncio.Queue[Delta | None] = asyncio.Queue()
         self._task = asyncio.create_task(self._run())
         self._task.add_done_callback(self._over)
+
+    @property
+    def asked(self) -> str:
+        """The last thing that was said to the model, as the caller sent it."""
+        return str(self._order.messages[-1]["content"])
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the prompt."""
+        return len(self.prompt_ids)
 
     @property
     def completion_tokens(self) -> int:
@@ -147,7 +166,7 @@ class Reply:
         except EngineError:
             if self._live and (self.content or self.reasoning):
                 raise
-            self._ids, self._first_at, self.content, self.reasoning = [], None, "", ""
+            self._ids, self._first_at, self.content, self.reasoning, self.chances = [], None, "", "", []
             await self._revived()
             return await self._attempt()
 
@@ -159,14 +178,21 @@ class Reply:
             raise EngineError("serve.engine_down", release=digests.short(self.release)) from error
 
     async def _attempt(self) -> str:
-        decoder, watch = self._worker.codec.stream(), StopWatch(self._order.stops)
+        order, codec = self._order, self._worker.codec
+        if order.reads:
+            self.prompt_chances = await self._worker.read(order.prompt.ids, top=order.prompt.top or 0)
+        if not order.prompt.max_tokens:
+            return "length"
+        decoder, watch = codec.raw_stream() if order.raw else codec.stream(), StopWatch(order.stops)
         reason = "stop"
-        async with contextlib.aclosing(self._worker.stream(self._order.prompt)) as tokens:
+        async with contextlib.aclosing(self._worker.stream(order.prompt)) as tokens:
             async for token in tokens:
                 if token.id is not None:
                     if self._first_at is None:
                         self._first_at = self._clock.monotonic()
                     self._ids.append(token.id)
+                    if token.chance is not None:
+                        self.chances.append((token.id, token.chance))
                     self._take(decoder.push(token.id), watch)
                     if watch.hit:
                         return "stop"

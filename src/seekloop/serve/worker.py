@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from typing import Self
 
 from seekloop.artifact.kinds import Checkpoint, Release
 from seekloop.artifact.store import Store
 from seekloop.model.codec import Codec
-from seekloop.runtime.generate.backend import Prompt, Token
+from seekloop.runtime.generate.backend import Chance, Prompt, Token
 from seekloop.runtime.generate.backend_async import AsyncBackend
 from seekloop.serve.options import GatewayOptions
 from seekloop.system import digests
@@ -109,22 +109,38 @@ class Worker:
         Raises:
             EngineError: the engine died, or stopped before the answer was complete.
         """
-        backend = self._backend
-        if backend is None or not backend.alive():
-            raise EngineError("serve.engine_down", release=digests.short(self.release.id))
-        self._heard = _now()
-        try:
+        with self._asked() as backend:
             async with contextlib.aclosing(backend.stream(prompt)) as tokens:
                 async for token in tokens:
                     self._heard = _now()
                     yield token
                     if token.finish_reason is not None:
                         return
+        raise EngineError("serve.engine_stopped", release=digests.short(self.release.id))
+
+    async def read(self, ids: Sequence[int], *, top: int) -> tuple[Chance, ...]:
+        """What the model gives each id of a text but the first, with the `top` likeliest.
+
+        Raises:
+            EngineError: the engine died, or tells no log-probabilities.
+        """
+        with self._asked() as backend:
+            return await backend.read(ids, top=top)
+
+    @contextlib.contextmanager
+    def _asked(self) -> Iterator[AsyncBackend]:
+        """The engine, its failures told without its words: they may hold paths, or another caller's text."""
+        backend = self._backend
+        if backend is None or not backend.alive():
+            raise EngineError("serve.engine_down", release=digests.short(self.release.id))
+        self._heard = _now()
+        try:
+            yield backend
         except EngineError as error:
-            # Its words may hold paths, or another caller's text: they are for the log.
+            if error.code == "runtime.no_likelihoods":
+                raise
             self._logger.warning("the engine of %s: %s", self.release.id, error.sentence("en"))
             raise EngineError("serve.engine_stopped", release=digests.short(self.release.id)) from error
-        raise EngineError("serve.engine_stopped", release=digests.short(self.release.id))
 
     async def revive(self) -> None:
         """Make sure that the engine runs and gives a sign of life, starting a new one where it does not.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
-__all__ = ["Backend", "Completion", "FinishReason", "Prompt", "Token"]
+__all__ = ["Backend", "Chance", "Completion", "FinishReason", "Prompt", "Token"]
 
 FinishReason = Literal["stop", "length"]
 
@@ -25,6 +25,18 @@ class Prompt:
     """0 is greedy."""
     top_p: float = 1.0
     seed: int = 0
+    top: int | None = None
+    """Likeliest ids to tell with each token, its own log-probability besides; None: no log-probabilities."""
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What the model itself gave an id where it stands: before any temperature, nucleus or grammar."""
+
+    logprob: float
+    """Natural logarithm of its probability, in nats."""
+    top: tuple[tuple[int, float], ...] = ()
+    """The likeliest ids there with their log-probabilities, the likeliest first; as many as were asked for."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,8 @@ class Token:
 
     id: int | None
     finish_reason: FinishReason | None = None
+    chance: Chance | None = None
+    """Where the prompt asked for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +73,13 @@ class Backend(Protocol):
 
     def stream(self, prompt: Prompt) -> Generator[Token, None, None]:
         """Answer one prompt token by token. Closing the generator cancels the rest."""
+
+    def read(self, ids: Sequence[int], *, top: int) -> tuple[Chance, ...]:
+        """What the model gives each id of a text but the first, after those before it, with the `top` likeliest.
+
+        Raises:
+            EngineError: the text does not fit, the engine tells no log-probabilities, or it broke.
+        """
 
     def close(self) -> None:
         """Free the weights and any process."""

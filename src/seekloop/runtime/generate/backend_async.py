@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
-from seekloop.runtime.generate.backend import Prompt, Token
+from seekloop.runtime.generate.backend import Chance, Prompt, Token
 
 __all__ = ["AsyncBackend"]
 
@@ -21,6 +21,13 @@ class AsyncBackend(Protocol):
 
         Raises:
             EngineError: the prompt does not fit, or the engine broke.
+        """
+
+    async def read(self, ids: Sequence[int], *, top: int) -> tuple[Chance, ...]:
+        """What the model gives each id of a text but the first, after those before it, with the `top` likeliest.
+
+        Raises:
+            EngineError: the text does not fit, the engine tells no log-probabilities, or it broke.
         """
 
     def alive(self) -> bool:

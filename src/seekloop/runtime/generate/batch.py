@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from seekloop.runtime.generate.backend import Prompt, Token
+from seekloop.runtime.generate.chances import chance_of
 from seekloop.runtime.generate.sampling import Sampler
 from seekloop.runtime.generate.slots import SlotCache
 
@@ -115,7 +116,8 @@ class Batch:
         if id_ in row.prompt.stop_ids:
             return row.index, Token(None, "stop")
         row.last, row.length, row.count = id_, row.length + 1, row.count + 1
-        return row.index, Token(id_, "length" if row.count == row.prompt.max_tokens else None)
+        chance = None if row.prompt.top is None else chance_of(id_, logits, top=row.prompt.top)
+        return row.index, Token(id_, "length" if row.count == row.prompt.max_tokens else None, chance)
 
     def _leave(self, place: int) -> None:
         """Take a row out; the last one moves into its slot."""

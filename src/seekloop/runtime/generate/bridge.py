@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import queue
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Sequence
@@ -10,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from seekloop.runtime.generate.backend import Backend, Completion, Prompt, Token
+from seekloop.runtime.generate.backend import Backend, Chance, Completion, Prompt, Token
 from seekloop.runtime.generate.backend_async import AsyncBackend
 from seekloop.runtime.generate.collect import Collector
 from seekloop.system.clock import Clock, SystemClock
@@ -57,6 +58,11 @@ class Awaited:
         finally:
             cancelled.set()
             task.cancel()
+
+    async def read(self, ids: Sequence[int], *, top: int) -> tuple[Chance, ...]:
+        """As the blocking backend; a pass that has begun ends even where nobody waits any more."""
+        work = functools.partial(self._backend.read, ids, top=top)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def alive(self) -> bool:
         """Whether it is open: a backend in this process does not die alone."""
@@ -105,6 +111,10 @@ class Blocking:
             EngineError: the prompt does not fit, or the engine broke.
         """
         return self._pumped(lambda put: self._answer(prompt, put))
+
+    def read(self, ids: Sequence[int], *, top: int) -> tuple[Chance, ...]:
+        """As the awaited backend."""
+        return self.run(self._backend.read(ids, top=top))
 
     def run(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
         """What `work`, which uses the awaited backend, comes to on its event loop."""

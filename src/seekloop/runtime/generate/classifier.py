@@ -11,11 +11,12 @@ from torch import nn
 
 from seekloop.artifact.rows import Message
 from seekloop.model.codec import Codec
-from seekloop.runtime.generate.backend import Completion, Prompt, Token
+from seekloop.runtime.generate.backend import Chance, Completion, Prompt, Token
 from seekloop.runtime.generate.collect import Collector
 from seekloop.runtime.generate.limits import check_fits
 from seekloop.runtime.train.classifiers import Classes, predict
 from seekloop.system.clock import Clock, SystemClock
+from seekloop.system.errors import EngineError
 
 __all__ = ["ClassifierBackend"]
 
@@ -62,6 +63,14 @@ class ClassifierBackend:
         check_fits(prompt, context=self._context)
         (scores,) = predict(self._model, [prompt.ids], pad=self._codec.pad_id)
         yield from self._tokens(self._classes.label(scores), at_most=prompt.max_tokens)
+
+    def read(self, ids: Sequence[int], *, top: int) -> tuple[Chance, ...]:
+        """A head gives classes probabilities, not ids.
+
+        Raises:
+            EngineError: always.
+        """
+        raise EngineError("runtime.no_likelihoods", engine=self.name)
 
     def _tokens(self, label: str, *, at_most: int) -> Iterator[Token]:
         ids = self._codec.answer_ids(Message(role="assistant", content=label))[:-1]

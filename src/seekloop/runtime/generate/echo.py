@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from seekloop.runtime.generate.backend import Completion, Prompt, Token
+from seekloop.runtime.generate.backend import Chance, Completion, Prompt, Token
 from seekloop.runtime.generate.collect import Collector
 from seekloop.system.clock import Clock, SystemClock
 
@@ -56,10 +56,15 @@ class EchoBackend:
                 break
             if self._pace_s:
                 time.sleep(self._pace_s)
-            yield Token(id_, "length" if count == prompt.max_tokens else None)
+            chance = None if prompt.top is None else _certain(id_, top=prompt.top)
+            yield Token(id_, "length" if count == prompt.max_tokens else None, chance)
             if count == prompt.max_tokens:
                 return
         yield Token(None, "stop")
+
+    def read(self, ids: Sequence[int], *, top: int) -> tuple[Chance, ...]:
+        """Each id is certain: this backend has no doubts."""
+        return tuple(_certain(id_, top=top) for id_ in ids[1:])
 
     def close(self) -> None:
         """Nothing to free."""
@@ -72,3 +77,7 @@ class EchoBackend:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Nothing to free."""
+
+
+def _certain(id_: int, *, top: int) -> Chance:
+    return Chance(0.0, ((id_, 0.0),) if top else ())

@@ -10,16 +10,16 @@ import json
 import os
 import secrets
 import time
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
 import httpx2
 
-from seekloop.runtime.generate.backend import Prompt, Token
+from seekloop.runtime.generate.backend import Chance, Prompt, Token
 from seekloop.runtime.generate.likelihood import Fork, Likelihood, check_fork
-from seekloop.runtime.generate.limits import check_fits
+from seekloop.runtime.generate.limits import check_fits, check_reads
 from seekloop.runtime.generate.llamacpp_config import WorkerConfig
 from seekloop.runtime.generate.worker import Worker
 from seekloop.system.errors import EngineError, MissingPackage
@@ -146,41 +146,75 @@ class LlamaCpp:
     async def likelihood(self, context: tuple[int, ...], way: tuple[int, ...]) -> Likelihood:
         """The log-probability of `way` after `context`.
 
+        Raises:
+            EngineError: they do not fit, or the engine died.
+        """
+        check_fork(Fork(context, (way,)), context=self._context - 1)
+        chances = await self._said(context, way, top=1)
+        return Likelihood(
+            logprob=sum(chance.logprob for chance in chances),
+            greedy=all(chance.logprob >= chance.top[0][1] for chance in chances),
+        )
+
+    async def read(self, ids: Sequence[int], *, top: int) -> tuple[Chance, ...]:
+        """What the model gives each id of a text but the first; a step of the engine an id.
+
+        Raises:
+            EngineError: the text does not fit, or the engine died.
+        """
+        check_reads(ids, context=self._context - 1)
+        chances = await self._said((ids[0],), tuple(ids[1:]), top=max(top, 1)) if len(ids) > 1 else []
+        return tuple(Chance(chance.logprob, chance.top[:top]) for chance in chances)
+
+    async def _said(self, context: tuple[int, ...], way: tuple[int, ...], *, top: int) -> list[Chance]:
+        """What the model gives each id of `way` after `context`.
+
         The engine is made to say `way` by a grammar of ids, and tells at each what the model itself gave it: nothing
         else makes llama.cpp's server tell of ids that it did not choose. No grammar makes it say an id that it ends at;
         for those it is asked for the whole table of ids, which takes longer.
 
         Raises:
-            EngineError: they do not fit, or the engine died.
+            EngineError: the engine died.
         """
-        check_fork(Fork(context, (way,)), context=self._context - 1)
-        logprob, greedy, said = 0.0, True, 0
+        chances: list[Chance] = []
         for ends, run in itertools.groupby(way, key=self._ends.__contains__):
             ids = tuple(run)
             for part in [(id_,) for id_ in ids] if ends else [ids]:
-                found = await self._likelihood(context + way[:said], part, ends=ends)
-                logprob, greedy, said = logprob + found.logprob, greedy and found.greedy, said + len(part)
-        return Likelihood(logprob=logprob, greedy=greedy)
+                chances += await self._told(context + way[: len(chances)], part, ends=ends, top=top)
+        return chances
 
-    async def _likelihood(self, context: tuple[int, ...], way: tuple[int, ...], *, ends: bool) -> Likelihood:
-        told = {"n_probs": _all_ids} if ends else {"n_probs": 1, "grammar": _grammar(way)}
-        body = {"prompt": context, "n_predict": len(way), "cache_prompt": self._cache_prompt, **told, **_greedy}
+    async def likeliest(self, context: tuple[int, ...], *, most: int) -> dict[int, float]:
+        """The log-probabilities (nats) of the `most` likeliest ids after `context`; a whole vocabulary takes longer.
+
+        Raises:
+            EngineError: the context does not fit, or the engine died.
+        """
+        check_fork(Fork(context, ((0,),)), context=self._context - 1)
+        (step,) = await self._steps(context, {"n_predict": 1, "n_probs": most})
+        return _table(step)
+
+    async def _told(self, context: tuple[int, ...], way: tuple[int, ...], *, ends: bool, top: int) -> list[Chance]:
+        told = {"n_probs": _all_ids} if ends else {"n_probs": top, "grammar": _grammar(way)}
+        steps = await self._steps(context, {"n_predict": len(way), **told})
+        chances = [_chance(step, id_, top=top) for step, id_ in zip(steps, way, strict=False)]
+        if len(chances) != len(way):
+            raise EngineError("runtime.engine_refused", engine=_engine, problem="it did not say what it was told to")
+        return chances
+
+    async def _steps(self, context: tuple[int, ...], body: Mapping[str, Any]) -> list[Any]:
+        """What the engine tells of each id that it generates after `context`, greedily."""
         async with self._turns:
             self._check_open()
             try:
-                response = await self._client.post("/completion", json=body)
+                response = await self._client.post(
+                    "/completion", json={"prompt": context, "cache_prompt": self._cache_prompt, **body, **_greedy}
+                )
             except httpx2.HTTPError as error:
                 raise await self._broken(error) from error
         if response.status_code != httpx2.codes.OK:
             raise EngineError("runtime.engine_refused", engine=_engine, problem=response.text)
-        steps = response.json()["completion_probabilities"]
-        tables = [{each["id"]: float(each["logprob"]) for each in (*step["top_logprobs"], step)} for step in steps]
-        if len(tables) != len(way) or not all(id_ in table for id_, table in zip(way, tables, strict=True)):
-            raise EngineError("runtime.engine_refused", engine=_engine, problem="it did not say what it was told to")
-        return Likelihood(
-            logprob=sum(table[id_] for id_, table in zip(way, tables, strict=True)),
-            greedy=all(table[id_] >= max(table.values()) for id_, table in zip(way, tables, strict=True)),
-        )
+        steps: list[Any] = response.json()["completion_probabilities"]
+        return steps
 
     def alive(self) -> bool:
         """Whether the engine process runs."""
@@ -215,19 +249,21 @@ class LlamaCpp:
         while True:
             before = left
             async with contextlib.aclosing(self._ids(ids, prompt, at_most=left)) as generated:
-                async for id_ in generated:
+                async for id_, chance in generated:
                     if id_ in prompt.stop_ids:
                         yield Token(None, "stop")
                         return
                     ids, left = (*ids, id_), left - 1
-                    yield Token(id_, None if left else "length")
+                    yield Token(id_, None if left else "length", chance)
                     if not left:
                         return
             if left == before:
                 raise EngineError("runtime.engine_refused", engine=_engine, problem="it gave no token")
             # It ended at a stop id of the codec that this prompt does not stop at: go on behind it.
 
-    async def _ids(self, ids: tuple[int, ...], prompt: Prompt, *, at_most: int) -> AsyncGenerator[int, None]:
+    async def _ids(
+        self, ids: tuple[int, ...], prompt: Prompt, *, at_most: int
+    ) -> AsyncGenerator[tuple[int, Chance | None], None]:
         """What the engine generates after `ids`, the stop id that ends it included."""
         body = {
             "prompt": ids,
@@ -236,6 +272,7 @@ class LlamaCpp:
             "return_tokens": True,
             "cache_prompt": self._cache_prompt,
             **_sampling(prompt),
+            **({} if prompt.top is None else {"n_probs": max(prompt.top, 1)}),
         }
         async with self._client.stream("POST", "/completion", json=body) as response:
             if response.status_code != httpx2.codes.OK:
@@ -248,8 +285,9 @@ class LlamaCpp:
                 part = json.loads(line.removeprefix(_data))
                 if "tokens" not in part:
                     raise EngineError("runtime.engine_refused", engine=_engine, problem=line)
-                for id_ in part["tokens"]:
-                    yield id_
+                steps = part.get("completion_probabilities") or [None] * len(part["tokens"])
+                for id_, step in zip(part["tokens"], steps, strict=True):
+                    yield id_, None if step is None else _chance(step, id_, top=prompt.top or 0)
                 if part["stop"]:
                     return
         raise httpx2.RemoteProtocolError("the answer ends early")
@@ -294,6 +332,24 @@ def _sampling(prompt: Prompt) -> dict[str, Any]:
         "samplers": ["temperature", "top_p"],
         "seed": prompt.seed % _random_seed,
     }
+
+
+def _chance(step: Mapping[str, Any], id_: int, *, top: int) -> Chance:
+    """What a step tells of the id that it chose.
+
+    Raises:
+        EngineError: it tells nothing of this id.
+    """
+    table = _table(step)
+    if id_ not in table:
+        raise EngineError("runtime.engine_refused", engine=_engine, problem="it did not say what it was told to")
+    likeliest = sorted(table.items(), key=lambda item: (-item[1], item[0]))
+    return Chance(table[id_], tuple(likeliest[:top]))
+
+
+def _table(step: Mapping[str, Any]) -> dict[int, float]:
+    """Id -> log-probability (nats) at one step, the chosen id among them."""
+    return {int(each["id"]): float(each["logprob"]) for each in (*step["top_logprobs"], step)}
 
 
 def _grammar(way: tuple[int, ...]) -> str:

@@ -10,10 +10,11 @@ from typing import Self
 import torch
 from torch import nn
 
-from seekloop.runtime.generate.backend import Completion, Prompt, Token
+from seekloop.runtime.generate.backend import Chance, Completion, Prompt, Token
 from seekloop.runtime.generate.batch import Batch
+from seekloop.runtime.generate.chances import chance_of
 from seekloop.runtime.generate.collect import Collector
-from seekloop.runtime.generate.limits import check_fits
+from seekloop.runtime.generate.limits import check_fits, check_reads
 from seekloop.system.clock import Clock, SystemClock
 from seekloop.system.errors import EngineError
 
@@ -87,6 +88,20 @@ class TorchBackend:
         while batch.free == 0:
             for _, token in batch.step():
                 yield token
+
+    @torch.inference_mode()
+    def read(self, ids: Sequence[int], *, top: int) -> tuple[Chance, ...]:
+        """What the model gives each id of a text but the first, in one pass.
+
+        Raises:
+            EngineError: the text does not fit.
+        """
+        check_reads(ids, context=self._context)
+        if self._model is None:
+            raise ValueError("the backend is closed")
+        device = next(self._model.parameters()).device
+        logits = self._model(input_ids=torch.tensor([list(ids)], device=device), use_cache=False).logits[0]
+        return tuple(chance_of(id_, logits[place], top=top) for place, id_ in enumerate(ids[1:]))
 
     def close(self) -> None:
         """Let go of the weights."""
