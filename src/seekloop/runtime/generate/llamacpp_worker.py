@@ -7,9 +7,7 @@ of standard input is the end of the parent, and of this process.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 import threading
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 
 import xllamacpp
 
+from seekloop.runtime.generate.lifeline import end_with
 from seekloop.runtime.generate.llamacpp_config import WorkerConfig
 from seekloop.runtime.generate.opaque import opaque_copy
 from seekloop.system.errors import SeekloopError
@@ -26,7 +25,6 @@ __all__ = ["main"]
 _warnings = 2
 _read_at_once = 256
 """Prompt tokens between two looks at the other streams: bounds how long a busy engine leaves a probe unanswered."""
-_set_parent_death_signal = 1
 
 
 def main() -> None:
@@ -34,8 +32,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # the engine's own words go to standard error
     config = WorkerConfig.from_json(sys.stdin.readline())
-    _die_with(config.parent)
-    threading.Thread(target=_wait_for_end_of_input, daemon=True).start()
+    end_with(config.parent)
     try:
         with opaque_copy(Path(config.model), stop_ids=config.stop_ids) as model:
             server = xllamacpp.Server(_params(config, model))
@@ -66,19 +63,6 @@ def _params(config: WorkerConfig, model: Path) -> Any:
     params.ui = False
     params.verbosity = _warnings
     return params
-
-
-def _die_with(parent: int) -> None:
-    """Be killed by the kernel when the parent dies, even while stopped or deep in the engine (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_set_parent_death_signal, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-
-
-def _wait_for_end_of_input() -> None:
-    sys.stdin.read()
-    os._exit(0)
 
 
 if __name__ == "__main__":

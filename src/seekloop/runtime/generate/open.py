@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 from seekloop.artifact.kinds import Checkpoint
 from seekloop.artifact.store import Store
 from seekloop.model.codec import Codec
+from seekloop.runtime.generate import choice
 from seekloop.runtime.generate.backend import Backend
 from seekloop.runtime.generate.backend_async import AsyncBackend
 from seekloop.runtime.generate.bridge import Awaited, Blocking
+from seekloop.runtime.generate.choice import Choice
 from seekloop.runtime.generate.echo import EchoBackend
 from seekloop.runtime.generate.likelihood import Scorer
 from seekloop.runtime.generate.llamacpp import LlamaCpp
 from seekloop.runtime.generate.llamacpp_scorer import LlamaCppScorer
+from seekloop.runtime.generate.openvino_scorer import OpenVinoScorer
+from seekloop.runtime.generate.openvino_start import start_openvino
 from seekloop.system import digests, lazy, settings
 from seekloop.system.errors import EngineError
 
-__all__ = ["Engine", "open_async", "open_backend", "open_scorer"]
+__all__ = ["Engine", "engines_for", "open_async", "open_backend", "open_scorer"]
 
-Engine = Literal["auto", "torch", "llamacpp", "echo"]
+Engine = Literal["auto", "torch", "llamacpp", "openvino", "echo"]
+Chosen = Literal["torch", "llamacpp", "openvino", "echo"]
 _llamacpp_streams = 16
+_openvino_streams = 32
+_usual: Mapping[str, Chosen] = MappingProxyType({"gguf": "llamacpp", "openvino": "openvino"})
+_runs: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
+    {
+        "torch": (("full", "adapter", "compressed-tensors"), "runtime.needs_weights"),
+        "llamacpp": (("gguf",), "runtime.needs_gguf"),
+        "openvino": (("openvino", "gguf"), "runtime.needs_openvino"),
+    }
+)
+"""Forms that an engine runs, and what is said of others."""
 
 
 def open_backend(
@@ -37,7 +54,8 @@ def open_backend(
     Args:
         checkpoint: of any form.
         store: where it, and an adapter's base, are.
-        engine: "auto" runs the gguf form on llama.cpp and all others on torch.
+        engine: "auto" takes what `seekloop bench engines` found fastest here; without that it runs the gguf form on
+            llama.cpp, the openvino form on OpenVINO, and all others on torch.
         threads: CPU threads; None: as many as this process may use. For torch they hold for the whole process.
         streams: prompts answered at the same time; None: as many as are fastest on the engine and fit the memory.
         context: tokens of prompt and answer together.
@@ -47,11 +65,17 @@ def open_backend(
         ArtifactError: the checkpoint, or its base, is not in the store.
         MissingPackage: the engine is not installed.
     """
-    chosen = _choose(engine, checkpoint)
+    chosen, measured = _choose(engine, checkpoint, store=store)
+    if measured is not None:
+        threads, streams = threads or measured.threads, streams or measured.streams
     if chosen == "llamacpp":
         streams = streams or _llamacpp_streams
         core = _llamacpp(checkpoint, store=store, threads=threads, streams=streams, context=context)
         return Blocking(core, streams=streams)
+    if chosen == "openvino":
+        streams = streams or _openvino_streams
+        ready = start_openvino(checkpoint, store=store, threads=threads, streams=streams, context=context)
+        return Blocking(ready, streams=streams)
     return _in_process(checkpoint, chosen, store=store, threads=threads, streams=streams, context=context)
 
 
@@ -70,20 +94,27 @@ def open_async(
     Args:
         checkpoint: of any form.
         store: where it, and an adapter's base, are.
-        engine: "auto" runs the gguf form on llama.cpp and all others on torch.
+        engine: "auto" takes what `seekloop bench engines` found fastest here; without that it runs the gguf form on
+            llama.cpp, the openvino form on OpenVINO, and all others on torch.
         threads: CPU threads; None: as many as this process may use. For torch they hold for the whole process.
         streams: prompts answered at the same time.
         context: tokens of prompt and answer together.
-        cache_prompt: llama.cpp only: reuse what a stream knows of the same beginning; see `LlamaCpp.start`.
+        cache_prompt: llama.cpp and OpenVINO: reuse what is known of the same beginning; see `LlamaCpp.start`.
 
     Raises:
         EngineError: the engine does not run this form, or does not start.
         ArtifactError: the checkpoint, or its base, is not in the store.
         MissingPackage: the engine is not installed.
     """
-    chosen = _choose(engine, checkpoint)
+    chosen, measured = _choose(engine, checkpoint, store=store)
+    if measured is not None:
+        threads = threads or measured.threads
     if chosen == "llamacpp":
         return _llamacpp(
+            checkpoint, store=store, threads=threads, streams=streams, context=context, cache_prompt=cache_prompt
+        )
+    if chosen == "openvino":
+        return start_openvino(
             checkpoint, store=store, threads=threads, streams=streams, context=context, cache_prompt=cache_prompt
         )
     backend = _in_process(checkpoint, chosen, store=store, threads=threads, streams=streams, context=context)
@@ -103,7 +134,8 @@ def open_scorer(
     Args:
         checkpoint: of any form with weights.
         store: where it, and an adapter's base, are.
-        engine: "auto" runs the gguf form on llama.cpp and all others on torch.
+        engine: "auto" takes what `seekloop bench engines` found fastest here; without that it runs the gguf form on
+            llama.cpp, the openvino form on OpenVINO, and all others on torch.
         threads: CPU threads; None: as many as this process may use. For torch they hold for the whole process.
         context: tokens of a context and what follows it together.
 
@@ -112,7 +144,8 @@ def open_scorer(
         ArtifactError: the checkpoint, or its base, is not in the store.
         MissingPackage: the engine is not installed.
     """
-    chosen = _choose(engine, checkpoint)
+    # A measured choice is one for generating: scoring keeps to the form's own engine.
+    chosen, _ = _choose(_usual.get(checkpoint.form, "torch") if engine == "auto" else engine, checkpoint, store=store)
     if chosen == "llamacpp":
         return LlamaCppScorer(
             LlamaCpp.start(
@@ -124,8 +157,10 @@ def open_scorer(
                 cache_prompt=True,
             )
         )
-    if chosen == "echo":
-        raise EngineError("runtime.no_likelihoods", engine="echo")
+    if chosen == "openvino" and checkpoint.form == "openvino":
+        return OpenVinoScorer(start_openvino(checkpoint, store=store, threads=threads, streams=1, context=context))
+    if chosen in ("echo", "openvino"):
+        raise EngineError("runtime.no_likelihoods", engine=f"{chosen} ({checkpoint.form})")
     model, classes = _torch_model(checkpoint, store=store, threads=threads)
     if classes is not None:
         raise EngineError("runtime.no_likelihoods", engine="torch classifier")
@@ -140,17 +175,26 @@ def _rarely_scored(codec: Codec) -> frozenset[int]:
     return frozenset(others[:1] or [codec.eos_id])
 
 
-def _choose(engine: Engine, checkpoint: Checkpoint) -> Literal["torch", "llamacpp", "echo"]:
+def engines_for(checkpoint: Checkpoint) -> tuple[Engine, ...]:
+    """The engines that run a checkpoint's form."""
+    names: tuple[Engine, ...] = ("torch", "llamacpp", "openvino")
+    return tuple(name for name in names if checkpoint.form in _runs[name][0])
+
+
+def _choose(engine: Engine, checkpoint: Checkpoint, *, store: Store) -> tuple[Chosen, Choice | None]:
+    """The engine, and what was measured of it where it was left open."""
     if checkpoint.form == "endpoint" and engine != "echo":
         raise EngineError("runtime.no_weights", id=digests.short(checkpoint.id))
-    chosen = engine
+    measured, chosen = None, engine
     if chosen == "auto":
-        chosen = "llamacpp" if checkpoint.form == "gguf" else "torch"
-    runs = {"torch": ("full", "adapter"), "llamacpp": ("gguf",)}.get(chosen)
+        measured = choice.kept(checkpoint, store=store)
+        fastest = None if measured is None else next((e for e in engines_for(checkpoint) if e == measured.engine), None)
+        chosen = fastest or _usual.get(checkpoint.form, "torch")
+    assert chosen != "auto"
+    runs, code = _runs.get(chosen, (None, ""))
     if runs is not None and checkpoint.form not in runs:
-        code = "runtime.needs_gguf" if chosen == "llamacpp" else "runtime.needs_weights"
         raise EngineError(code, id=digests.short(checkpoint.id), form=checkpoint.form)
-    return chosen
+    return chosen, measured
 
 
 def _llamacpp(
@@ -168,7 +212,7 @@ def _llamacpp(
 
 def _in_process(
     checkpoint: Checkpoint,
-    engine: Literal["torch", "echo"],
+    engine: Chosen,
     *,
     store: Store,
     threads: int | None,

@@ -1,0 +1,303 @@
+"""Generation with OpenVINO GenAI on the CPU: one model in a supervised process of its own, spoken to in token ids."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import importlib.metadata
+import itertools
+import json
+import os
+import secrets
+import time
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from seekloop.runtime.generate.backend import Chance, Prompt, Token
+from seekloop.runtime.generate.likelihood import Fork, Likelihood, check_fork
+from seekloop.runtime.generate.limits import check_fits, check_reads
+from seekloop.runtime.generate.openvino_config import OpenVinoConfig
+from seekloop.runtime.generate.worker import Worker
+from seekloop.runtime.openvino_ir import Rounding
+from seekloop.system.errors import EngineError, MissingPackage
+
+__all__ = ["OpenVino"]
+
+_module = "seekloop.runtime.generate.openvino_worker"
+_engine = "OpenVINO"
+_ready_s = 300.0
+_longest_line = 2**26
+_seeds = 2**32
+
+
+class OpenVino:
+    """An awaited backend that owns one engine process with one model. Made by `start`; used on one event loop.
+
+    Args:
+        worker: the running process.
+        port: of 127.0.0.1, where it listens.
+        config: what it was told.
+        silence_s: see `start`.
+    """
+
+    def __init__(self, worker: Worker, *, port: int, config: OpenVinoConfig, silence_s: float) -> None:
+        self.name = f"openvino {_version()}"
+        self._worker = worker
+        self._port, self._config, self._silence_s = port, config, silence_s
+        self._turns = asyncio.Semaphore(config.streams)
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Queue[dict[str, Any] | EngineError]] = {}
+        self._opening = asyncio.Lock()
+        self._writer: asyncio.StreamWriter | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._heard = 0.0
+        self._hangs = False
+        self._closed = False
+
+    @classmethod
+    def start(
+        cls,
+        model: Path,
+        *,
+        threads: int,
+        rounding: Rounding,
+        streams: int = 8,
+        context: int = 2048,
+        cache_prompt: bool = False,
+        silence_s: float = 60.0,
+    ) -> Self:
+        """Start a process for a model and wait for its first token.
+
+        Args:
+            model: a folder with `openvino_model.xml`, or a GGUF file.
+            threads: CPU threads.
+            rounding: what it may round beside the weights.
+            streams: answers generated at the same time; there is room for `context` tokens of each.
+            context: tokens of prompt and answer together.
+            cache_prompt: keep what was read of earlier prompts for later ones with the same beginning.
+            silence_s: an engine that owes something and says nothing for so long has as long again to answer a probe;
+                then it hangs.
+
+        Raises:
+            EngineError: it ended or was not ready in time; the end of its log is told.
+            MissingPackage: openvino-genai is not installed.
+        """
+        _version()
+        config = OpenVinoConfig(
+            model=str(model),
+            streams=streams,
+            context=context,
+            threads=threads,
+            rounding=rounding,
+            prefixes=cache_prompt,
+            key=secrets.token_hex(16),
+            parent=os.getpid(),
+        )
+        worker = Worker(_module, engine=_engine, ready_s=_ready_s)
+        return cls(worker, port=int(worker.start(config.to_json())), config=config, silence_s=silence_s)
+
+    @property
+    def pid(self) -> int:
+        """Of the engine process."""
+        return self._worker.pid
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Token, None]:
+        """Answer one prompt token by token; `aclose` cancels the rest.
+
+        The engine tells no likeliest ids while it generates: an answer whose log-probabilities are wanted is read once
+        more when it is complete, and comes then.
+
+        Raises:
+            EngineError: the prompt does not fit, or the engine died or hangs; its process is gone then.
+        """
+        check_fits(prompt, context=self._config.context)
+        if prompt.top is None:
+            async with contextlib.aclosing(self._tokens(prompt)) as tokens:
+                async for token in tokens:
+                    yield token
+            return
+        said = [token async for token in self._tokens(prompt)]
+        ids = [token.id for token in said if token.id is not None]
+        chances = iter((await self.read((*prompt.ids, *ids), top=prompt.top))[len(prompt.ids) - 1 :])
+        for token in said:
+            yield token if token.id is None else dataclasses.replace(token, chance=next(chances))
+
+    async def read(self, ids: Sequence[int], *, top: int) -> tuple[Chance, ...]:
+        """What the model gives each id of a text but the first, in one pass.
+
+        Raises:
+            EngineError: the text does not fit, the model is a GGUF file, or the engine died.
+        """
+        check_reads(ids, context=self._config.context)
+        if not Path(self._config.model).is_dir():
+            raise EngineError("runtime.no_likelihoods", engine=f"{_engine} (GGUF)")
+        if len(ids) < 2:
+            return ()
+        async with self._turns:
+            told = (await self._told({"do": "read", "ids": list(ids), "top": top}))["chances"]
+        return tuple(Chance(logprob, tuple((id_, value) for id_, value in likeliest)) for logprob, likeliest in told)
+
+    async def _tokens(self, prompt: Prompt) -> AsyncGenerator[Token, None]:
+        left = prompt.max_tokens
+        async with self._turns, contextlib.aclosing(self._ask(_request(prompt))) as parts:
+            async for part in parts:
+                for id_ in part["ids"]:
+                    if id_ in prompt.stop_ids:
+                        yield Token(None, "stop")
+                        return
+                    left -= 1
+                    yield Token(id_, None if left else "length")
+                    if not left:
+                        return
+                if part["ended"]:
+                    raise EngineError("runtime.engine_refused", engine=_engine, problem="the answer ends early")
+
+    async def likelihoods(self, fork: Fork) -> tuple[Likelihood, ...]:
+        """The log-probability of each way after the context, which is read once.
+
+        Raises:
+            EngineError: they do not fit, or the engine died.
+        """
+        check_fork(fork, context=self._config.context)
+        asked = {"do": "score", "context": fork.context, "ways": fork.ways}
+        async with self._turns:
+            scores = (await self._told(asked))["scores"]
+        return tuple(Likelihood(logprob=logprob, greedy=greedy) for logprob, greedy in scores)
+
+    def alive(self) -> bool:
+        """Whether the engine process runs."""
+        return self._worker.alive()
+
+    async def probe(self) -> None:
+        """Ask for a sign, which the engine gives between two steps, however busy it is.
+
+        Raises:
+            EngineError: the engine is gone.
+        """
+        await self._told({"do": "probe"})
+
+    async def close(self) -> None:
+        """End the process; whoever still waits for an answer gets an error."""
+        self._closed = True
+        await asyncio.to_thread(self._worker.kill)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._fail(EngineError("runtime.closed", engine=_engine))
+
+    async def _told(self, asked: dict[str, Any]) -> dict[str, Any]:
+        async with contextlib.aclosing(self._ask(asked)) as parts:
+            return await anext(parts)
+
+    async def _ask(self, asked: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """Everything that the engine says to a request; not to take all of it cancels the rest."""
+        writer = await self._connected()
+        number, box = next(self._numbers), asyncio.Queue[dict[str, Any] | EngineError]()
+        self._heard = time.monotonic()
+        self._waiting[number] = box
+        try:
+            _send(writer, {**asked, "number": number})
+            ended = False
+            while not ended:
+                part = await box.get()
+                if isinstance(part, EngineError):
+                    raise part
+                if "problem" in part:
+                    raise EngineError("runtime.engine_refused", engine=_engine, problem=part["problem"])
+                ended = part.get("ended", True)
+                if ended:
+                    del self._waiting[number]
+                yield part
+        finally:
+            if self._waiting.pop(number, None) is not None:
+                _send(writer, {"do": "cancel", "number": number})
+
+    async def _connected(self) -> asyncio.StreamWriter:
+        async with self._opening:
+            self._check_open()
+            if self._writer is None:
+                try:
+                    reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=_longest_line)
+                except OSError as error:
+                    raise await self._broken() from error
+                writer.write(f"{self._config.key}\n".encode())
+                self._writer = writer
+                self._tasks = [asyncio.create_task(self._listen(reader)), asyncio.create_task(self._watch())]
+            if self._tasks[0].done():
+                raise await self._broken()
+            return self._writer
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        """Hand out what the engine says, until its connection ends."""
+        try:
+            while line := await reader.readline():
+                part = json.loads(line)
+                self._heard = time.monotonic()
+                box = self._waiting.get(part["number"])
+                if box is not None:
+                    box.put_nowait(part)
+        except (OSError, ValueError):
+            await asyncio.to_thread(self._worker.kill)  # a connection that broke: its other end is told at once
+        finally:
+            if self._writer is not None:
+                self._writer.close()
+        self._fail(await self._broken())
+
+    async def _watch(self) -> None:
+        """Kill the engine if it owes something, is silent, and does not answer a probe; who waits then hears of it."""
+        while not self._tasks[0].done():
+            await asyncio.sleep(max(0.01, self._heard + self._silence_s - time.monotonic()))
+            if not self._waiting:
+                self._heard = time.monotonic()
+            if time.monotonic() - self._heard < self._silence_s:
+                continue
+            try:
+                async with asyncio.timeout(self._silence_s):
+                    await self.probe()
+            except TimeoutError:
+                self._hangs = True
+                await asyncio.to_thread(self._worker.kill)
+            except EngineError:
+                return  # dead: who waits hears of it without us
+
+    def _fail(self, error: EngineError) -> None:
+        for box in self._waiting.values():
+            box.put_nowait(error)
+        self._waiting.clear()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineError("runtime.closed", engine=_engine)
+
+    async def _broken(self) -> EngineError:
+        """What the end of the connection means: that the process is dead, or dying."""
+        if self._closed:
+            return EngineError("runtime.closed", engine=_engine)
+        if self._hangs:
+            return EngineError("runtime.worker_hangs", engine=_engine, seconds=f"{2 * self._silence_s:.0f}")
+        return await asyncio.to_thread(self._worker.death)
+
+
+def _request(prompt: Prompt) -> dict[str, Any]:
+    return {
+        "do": "answer",
+        "ids": prompt.ids,
+        "stop_ids": sorted(prompt.stop_ids),
+        "max_tokens": prompt.max_tokens,
+        "temperature": prompt.temperature,
+        "top_p": prompt.top_p,
+        "seed": prompt.seed % _seeds,
+    }
+
+
+def _send(writer: asyncio.StreamWriter, asked: dict[str, Any]) -> None:
+    writer.write(json.dumps(asked).encode() + b"\n")
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("openvino-genai")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise MissingPackage("system.package_missing", package="openvino-genai", extra="openvino") from error
