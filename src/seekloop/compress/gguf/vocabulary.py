@@ -20,6 +20,8 @@ _splits = {
     "qwen2.5": "qwen2",
     "deepseek-llm": "deepseek-llm",
     "deepseek-coder": "deepseek-coder",
+    "deepseek-v2": "deepseek-llm",
+    "deepseek-v3": "deepseek-v3",
     "r1-distill-llama": "llama-bpe",
     "r1-distill-qwen": "deepseek-r1-qwen",
 }
