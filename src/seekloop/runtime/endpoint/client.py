@@ -11,9 +11,9 @@ import httpx2
 
 from seekloop.runtime.endpoint.meter import prompt_tokens, tokens_of
 from seekloop.runtime.endpoint.pace import Pace
-from seekloop.runtime.endpoint.queue import Kept
+from seekloop.runtime.endpoint.queue import Kept, Told
 from seekloop.runtime.endpoint.spec import EndpointSpec
-from seekloop.runtime.endpoint.wire import OF_REQUEST, authorization, told
+from seekloop.runtime.endpoint.wire import OF_REQUEST, authorization, chat_body, told
 from seekloop.system.clock import Clock
 from seekloop.system.errors import DataError
 from seekloop.system.retry import PASSING, Fault, Patience
@@ -23,13 +23,9 @@ __all__ = ["Client", "body_of", "kept_of"]
 
 def body_of(endpoint: EndpointSpec, messages: list[dict[str, str]], *, seed: int) -> dict[str, Any]:
     """The request's JSON: the same spec, messages and seed give the same bytes."""
-    body: dict[str, Any] = {
-        "model": endpoint.model,
-        "messages": messages,
-        "temperature": endpoint.temperature,
-        "max_tokens": endpoint.max_tokens,
-        "seed": seed,
-    }
+    body = chat_body(
+        endpoint.model, messages, temperature=endpoint.temperature, max_tokens=endpoint.max_tokens, seed=seed
+    )
     return {**body, "response_format": {"type": "json_object"}} if endpoint.json_mode else body
 
 
@@ -47,9 +43,24 @@ def kept_of(value: object, body: Mapping[str, Any]) -> Kept | None:
             tokens_in=int(usage["prompt_tokens"]) if counted else prompt_tokens(body["messages"]),
             tokens_out=int(usage["completion_tokens"]) if counted else tokens_of(str(text)),
             counted=counted,
+            tokens=_told(choice),
         )
     except (KeyError, IndexError, TypeError, AttributeError, ValueError):
         return None
+
+
+def _told(choice: Mapping[str, Any]) -> list[Told] | None:
+    """The answer's tokens with the likeliest ones in their places; None: the endpoint does not tell."""
+    content = (choice.get("logprobs") or {}).get("content")
+    if content is None:
+        return None
+    return [
+        Told(
+            token=str(one["token"]),
+            top=[(str(other["token"]), float(other["logprob"])) for other in one.get("top_logprobs") or ()],
+        )
+        for one in content
+    ]
 
 
 class Client:

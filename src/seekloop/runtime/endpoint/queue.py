@@ -12,14 +12,22 @@ import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 from seekloop.system import digests
 from seekloop.system.files import disk_full_is_a_sentence
 
-__all__ = ["Kept", "Queue", "request_key"]
+__all__ = ["Kept", "Queue", "Told", "request_key"]
 
 _busy_s = 30.0
+
+
+class Told(TypedDict):
+    """One token of an answer, as OpenAI's protocol tells it."""
+
+    token: str
+    top: list[tuple[str, float]]
+    """The likeliest tokens in its place with their log-probabilities."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +45,8 @@ class Kept:
     """Whether the endpoint counted the tokens; else they are our estimate."""
     rejected: str = ""
     """Why the endpoint will never answer this request; empty for an answer."""
+    tokens: list[Told] | None = None
+    """The answer token by token, where that was asked for (`logprobs`) and told."""
 
 
 def request_key(item: str, body: Mapping[str, Any]) -> str:
