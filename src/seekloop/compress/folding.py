@@ -17,6 +17,7 @@ from seekloop.runtime.quantised import Quantisation, read_note, rounded
 from seekloop.runtime.train.methods import peft_kinds
 from seekloop.runtime.train.methods.adapters import kind_of
 from seekloop.runtime.train.methods.lora_config import WEIGHTS_FILE, LoraConfig, keys_of, layer_names, read_config
+from seekloop.runtime.train.methods.lora_layers import added
 from seekloop.runtime.weights import open_model
 from seekloop.system.errors import ModelError
 
@@ -88,10 +89,11 @@ class _LowRank:
             part: self.adapter.get_tensor(key).astype(np.float32, copy=False)
             for part, key in keys_of(layer, self.config).items()
         }
-        added: Array = (parts["lora_B"] @ parts["lora_A"]) * np.float32(self.config.factor_of(layer))
+        a, b = (torch.from_numpy(parts[part]) for part in ("lora_A", "lora_B"))
+        change: Array = added(a, b, factor=self.config.factor_of(layer)).numpy()
         if not self.config.magnitude:
-            return added
-        direction = weight + added
+            return change
+        direction = weight + change
         scale = parts["lora_magnitude_vector"] / np.linalg.norm(direction, axis=1)
         return direction * scale[:, None].astype(np.float32) - weight
 

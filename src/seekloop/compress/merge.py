@@ -20,8 +20,9 @@ from seekloop.system.progress import Progress
 
 __all__ = ["check_logits", "make", "write_merged"]
 
-_tolerance = 1e-5
-"""Largest difference of two logits, relative to the largest logit."""
+_tolerance = 1e-4
+"""Largest difference of two logits, relative to the largest logit. Equal weights of SmolLM2-135M give 1e-5 to 2e-5 by
+the order of sums alone, as one library or the other does the products."""
 _probe = (4, 32)
 
 
