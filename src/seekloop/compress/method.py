@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from seekloop.artifact.context import RunContext
@@ -37,6 +37,8 @@ class Made:
     """Whether the dataset had a part in it: it is then a parent."""
     trained_tokens: int = 0
     """Labelled tokens that the method itself trained on."""
+    parents: Mapping[str, str] = field(default_factory=dict)
+    """Role -> id of further artifacts that had a part in it: a teacher."""
 
 
 Making = Callable[[Work], Made]

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from functools import partial
 
-from seekloop.compress import gguf_export, merge
+from seekloop.compress import merge
+from seekloop.compress.gguf import export as gguf
 from seekloop.compress.method import Making
+from seekloop.compress.onnx import making as onnx_making
+from seekloop.compress.onnx.spec import OnnxMethod
+from seekloop.compress.openvino import making as openvino_making
+from seekloop.compress.openvino.spec import OpenVinoMethod
+from seekloop.compress.packed.cast import make_cast
+from seekloop.compress.packed.form import make_w4a16, make_w8a8
+from seekloop.compress.packed.spec import CastMethod, W4A16Method, W8A8Method
+from seekloop.compress.smaller import distil, prune
+from seekloop.compress.smaller.spec import DistilMethod, PruneMethod
 from seekloop.compress.spec import GgufMethod, MergeMethod, MethodSpec
 
 __all__ = ["making"]
@@ -17,4 +27,18 @@ def making(spec: MethodSpec) -> Making:
         case MergeMethod():
             return merge.make
         case GgufMethod():
-            return partial(gguf_export.make, spec)
+            return partial(gguf.make, spec)
+        case OpenVinoMethod():
+            return partial(openvino_making.make, spec)
+        case CastMethod():
+            return partial(make_cast, spec)
+        case W4A16Method():
+            return partial(make_w4a16, spec)
+        case W8A8Method():
+            return partial(make_w8a8, spec)
+        case PruneMethod():
+            return partial(prune.make, spec)
+        case DistilMethod():
+            return partial(distil.make, spec)
+        case OnnxMethod():
+            return onnx_making.make

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from seekloop.artifact.kinds import Checkpoint, Dataset
+from seekloop.compress.gguf.spec import GgufMethod, Precision
+from seekloop.compress.onnx.spec import OnnxMethod
+from seekloop.compress.openvino.spec import OpenVinoMethod
+from seekloop.compress.packed.spec import CastMethod, W4A16Method, W8A8Method
+from seekloop.compress.parity.spec import ParitySpec
+from seekloop.compress.profiles.profile import profile
+from seekloop.compress.smaller.spec import DistilMethod, PruneMethod
 from seekloop.system.spec import Spec
 
 __all__ = ["CompressInputs", "CompressSpec", "GgufMethod", "MergeMethod", "MethodSpec", "Precision"]
-
-Precision = Literal["f32", "f16", "q8_0", "q4_1", "q4_0"]
 
 
 class MergeMethod(Spec):
@@ -21,17 +27,18 @@ class MergeMethod(Spec):
     type: Literal["merge"] = "merge"
 
 
-class GgufMethod(Spec):
-    """One GGUF file for llama.cpp and whatever reads its format; an adapter is folded in."""
-
-    type: Literal["gguf"] = "gguf"
-    precision: Precision = "q8_0"
-    """Of the matrices: `q8_0` is 8.5 bits a weight, `q4_1` 5, `q4_0` 4.5. Vectors stay fp32."""
-    embedding: Precision | None = None
-    """Of the token embedding and the output head; None: `q8_0` for the four-bit forms, otherwise as `precision`."""
-
-
-MethodSpec = Annotated[MergeMethod | GgufMethod, Field(discriminator="type")]
+MethodSpec = Annotated[
+    MergeMethod
+    | GgufMethod
+    | OpenVinoMethod
+    | CastMethod
+    | W4A16Method
+    | W8A8Method
+    | PruneMethod
+    | DistilMethod
+    | OnnxMethod,
+    Field(discriminator="type"),
+]
 
 
 class CompressSpec(Spec):
@@ -39,6 +46,20 @@ class CompressSpec(Spec):
 
     method: MethodSpec = GgufMethod()
     """How, and how far."""
+    parity: ParitySpec = ParitySpec()
+    """How the form is compared with its parent before it counts."""
+    profile: str | None = None
+    """Device that the form is for, such as `low-memory`: fills what `method` leaves open (`seekloop profiles`)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_by_profile(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping) or not isinstance(value.get("profile"), str):
+            return value
+        method = value.get("method")
+        if method is not None and not isinstance(method, Mapping):
+            return value
+        return {**value, "method": profile(value["profile"]).filled(method)}
 
 
 @dataclass(frozen=True, kw_only=True)
