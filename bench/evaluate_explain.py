@@ -33,8 +33,17 @@ from seekloop.tune.stage import run as tune
 __all__ = ["measures", "ranks", "tuned"]
 
 SEED, ROWS, CASES, TOP = 7, 200, 30, 5
+"""The seed whose rows the method was chosen on."""
+FRESH = (11, 13)
+"""Seeds of other planted rows, names and trainings, which nothing was chosen on."""
 BASE = "smollm2-135m"
-TUNE = {"method": {"type": "lora", "rank": 8}, "epochs": 10, "learning_rate": 1e-3, "rows_per_step": 8}
+TUNE = {
+    "method": {"type": "lora", "rank": 8},
+    "epochs": 10,
+    "learning_rate": 1e-3,
+    "rows_per_step": 8,
+    "optimizer": {"snapshots": True},
+}
 _word = re.compile(r"[\u3400-\u9fff]|[a-z0-9]+")
 
 
@@ -52,6 +61,10 @@ class Rank:
     ours: int
     taught: int
     """By our method, of the answer as the row gives it, whatever the model said."""
+    summed: int
+    """By the mean over four moments of the training (TracIn), of what the model said."""
+    summed_taught: int
+    """By the same, of the answer as the row gives it."""
     peers: dict[str, int]
 
     @property
@@ -61,8 +74,8 @@ class Rank:
 
 
 def tuned(data: Path, *, ctx: RunContext) -> Checkpoint:
-    """The model, tuned on the planted rows."""
-    rows = planted(data, rows=ROWS, cases=CASES, seed=SEED).rows
+    """The model, tuned on the rows that are planted by the context's seed."""
+    rows = planted(data, rows=ROWS, cases=CASES, seed=ctx.seed).rows
     with ctx.job("data", Planted()) as job:
         for split in ("train", "validation", "test", "calibration", "dropped"):
             write_rows(job.path(f"{split}.jsonl"), rows if split == "train" else [])
@@ -73,53 +86,64 @@ def tuned(data: Path, *, ctx: RunContext) -> Checkpoint:
 
 
 def ranks(data: Path, checkpoint: Checkpoint, *, ctx: RunContext) -> list[Rank]:
-    """The rank of each case's responsible row, by our method and by the searches."""
+    """The rank of each case's responsible row, by our methods and by the searches; planted by the context's seed."""
     # Here because torch comes with it.
     from seekloop.evaluate.explain.explanation import answer_of
     from seekloop.evaluate.explain.gradients import Gradients
     from seekloop.evaluate.explain.rows import Rows
 
-    made = planted(data, rows=ROWS, cases=CASES, seed=SEED)
+    made = planted(data, rows=ROWS, cases=CASES, seed=ctx.seed)
     gradients = Gradients(checkpoint, store=ctx.store)
-    rows = Rows(gradients, checkpoint, ctx=ctx)
-    rows.prepare()
+    ways = [Rows(gradients, checkpoint, ctx=ctx, summed=summed) for summed in (False, True)]
+    for rows in ways:
+        rows.prepare()
     searches = {"bm25": _bm25(made.rows), "tf-idf": _tf_idf(made.rows)}
     found = []
     for case in made.cases:
         asked = [Message(role="user", content=case.question)]
         said = answer_of(gradients, asked)
         taught = Message(role="assistant", content=case.answer)
-        own, given = (
-            [one.row for one in rows.top(asked, one, count=ROWS)].index(case.row) + 1 for one in (said, taught)
+        own, given, summed, summed_given = (
+            [one.row for one in rows.top(asked, answer, count=ROWS)].index(case.row) + 1
+            for rows in ways
+            for answer in (said, taught)
         )
         text = f"{case.question} {said.content}"
         others = {name: _rank(search(text), made.rows, case.row) for name, search in searches.items()}
-        found.append(Rank(case, said.content, own, given, others))
+        found.append(Rank(case, said.content, own, given, summed, summed_given, others))
     return found
 
 
 def measures(data: Path) -> list[Callable[[], Sequence[Record]]]:
     """All measures of this topic."""
-    return [lambda: attribution(data)]
+    return [lambda: attribution(data, (SEED,)), lambda: attribution(data, FRESH, name="_fresh")]
 
 
-def attribution(data: Path) -> Sequence[Record]:
+def attribution(data: Path, seeds: Sequence[int], *, name: str = "") -> Sequence[Record]:
     """Share of cases whose responsible row is among the first five, beside the better of the searches."""
-    with scratch() as folder, RunContext.in_folder(folder, seed=SEED) as ctx:
-        return records(ranks(data, tuned(data, ctx=ctx), ctx=ctx))
+    return records([one for seed in seeds for one in _of_seed(data, seed)], seeds=seeds, name=name)
 
 
-def records(found: Sequence[Rank]) -> list[Record]:
-    """The figures of some ranks, each beside the better of the searches."""
+def _of_seed(data: Path, seed: int) -> list[Rank]:
+    with scratch() as folder, RunContext.in_folder(folder, seed=seed) as ctx:
+        return ranks(data, tuned(data, ctx=ctx), ctx=ctx)
+
+
+def records(found: Sequence[Rank], *, seeds: Sequence[int], name: str = "") -> list[Record]:
+    """The figures of some ranks, each beside the better of the searches; `name` ends each record's name."""
     learned, others = [one for one in found if one.learned], [one for one in found if not one.learned]
-    told = f"{ROWS} rows, {len(found)} planted, one in five in Chinese; asked in other words"
-    facts: dict[str, Any] = {"unit": "share", "model": BASE, "seed": SEED}
+    told = f"{ROWS} rows, {len(found) // len(seeds)} planted, one in five in Chinese; asked in other words"
+    told += f"; seeds {', '.join(map(str, seeds))}"
+    facts: dict[str, Any] = {"unit": "share", "model": BASE, "seed": seeds[0]}
     made = [
         _record(
-            "attribution_top5", learned, data=f"{told}; answers of the model that hold what the row teaches", **facts
+            f"attribution_top5{name}",
+            learned,
+            data=f"{told}; answers of the model that hold what the row teaches",
+            **facts,
         ),
         _record(
-            "attribution_false_top5",
+            f"attribution_false_top5{name}",
             others,
             data=f"{told}; answers of the model that hold something else: the row is among the first five though it "
             "did not make them",
@@ -127,17 +151,37 @@ def records(found: Sequence[Rank]) -> list[Record]:
             **facts,
         ),
     ]
-    right = sum(one.taught <= TOP for one in found)
-    taught = Record(
-        name="attribution_top5_taught",
-        value=right / len(found),
-        n=len(found),
-        ci=wilson(right, len(found)),
-        data=f"{told}; answers as the rows give them, whatever the model says",
-        better="higher",
-        **facts,
+    shares = [
+        _share(
+            f"attribution_top5_taught{name}",
+            [one.taught for one in found],
+            data=f"{told}; answers as the rows give them, whatever the model says",
+            **facts,
+        ),
+        _share(
+            f"attribution_top5_taught_summed{name}",
+            [one.summed_taught for one in found],
+            data=f"{told}; the same, by the mean over four moments of the training",
+            **facts,
+        ),
+    ]
+    if learned:
+        shares.append(
+            _share(
+                f"attribution_top5_summed{name}",
+                [one.summed for one in learned],
+                data=f"{told}; answers of the model that hold what the row teaches, by the mean over four moments",
+                **facts,
+            )
+        )
+    return [*(one for one in made if one is not None), *shares]
+
+
+def _share(name: str, ranks: Sequence[int], **facts: Any) -> Record:
+    right = sum(one <= TOP for one in ranks)
+    return Record(
+        name=name, value=right / len(ranks), n=len(ranks), ci=wilson(right, len(ranks)), better="higher", **facts
     )
-    return [*(one for one in made if one is not None), taught]
 
 
 def _record(
@@ -211,17 +255,15 @@ def _tf_idf(rows: Sequence[Row]) -> Callable[[str], list[float]]:
 
 
 def main() -> None:
-    """Rank with a checkpoint that is there: `python -m bench.evaluate_explain DATA FOLDER CHECKPOINT`."""
-    with RunContext.in_folder(Path(sys.argv[2]), seed=SEED) as ctx:
-        found = ranks(Path(sys.argv[1]), ctx.store.open(sys.argv[3], Checkpoint), ctx=ctx)
+    """Tune and rank in a folder that is kept: `python -m bench.evaluate_explain DATA FOLDER [SEED]`; 11 by default."""
+    seed = int(sys.argv[3]) if len(sys.argv) > 3 else FRESH[0]
+    with RunContext.in_folder(Path(sys.argv[2]), seed=seed) as ctx:
+        found = ranks(Path(sys.argv[1]), tuned(Path(sys.argv[1]), ctx=ctx), ctx=ctx)
     for one in found:
-        print(
-            json.dumps(
-                {"row": one.case.row, "said": one.said, "ours": one.ours, "taught": one.taught, **one.peers},
-                ensure_ascii=False,
-            )
-        )
-    for record in records(found):
+        told = {"row": one.case.row, "said": one.said, "ours": one.ours, "taught": one.taught}
+        summed = {"summed": one.summed, "summed_taught": one.summed_taught}
+        print(json.dumps({**told, **summed, **one.peers}, ensure_ascii=False))
+    for record in records(found, seeds=(seed,)):
         print(record.name, record.value, record.n, record.ci, record.peer)
 
 

@@ -7,7 +7,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,10 +23,10 @@ from seekloop.system.spec import Spec
 from tests.evaluate.conftest import bank_rows
 from tests.killing import Fatal, fill_the_disk, forked, send
 
-ROWS = 30
+ROWS, PROBES = 30, 24
 SPEC = EvaluateSpec(max_tokens=6, resamples=100, threads=1, streams=4)
-TOUCHES = (9, ROWS)
-"""In the middle, and after the last answer."""
+TOUCHES = (9, ROWS, ROWS + 5)
+"""In the middle, after the last answer, and among the probes."""
 FULL = (1, ROWS)
 RANDOM_KILLS = 2
 
@@ -58,9 +58,16 @@ def trial(folder: Path, name: str, *, at: int, then: Callable[[], None], after: 
     folder.mkdir(parents=True)
     death, first = forked(lambda: attempt(folder, at=at, then=then), kill_after_s=after)
     _, second = forked(lambda: attempt(folder))
-    over = [path.name for place in ("work", "store/tmp") for path in folder.glob(f".seekloop/{place}/*")]
+    over = [
+        path.name for place in ("work/evaluate-*", "work/probes/.*", "store/tmp/*") for path in _left(folder, place)
+    ]
     seen = {"trial": name, "at": at, "death": death, "first": json.loads(first or "{}"), "over": over}
     print(json.dumps(seen | json.loads(second)), flush=True)
+
+
+def _left(folder: Path, place: str) -> Iterator[Path]:
+    """Answers to probes are kept on purpose; what is half written is not."""
+    return folder.glob(f".seekloop/{place}")
 
 
 def main(folder: Path) -> None:

@@ -13,7 +13,7 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from seekloop.artifact.kinds import Checkpoint
 from seekloop.artifact.rows import Message
-from seekloop.evaluate import asking, figures, passes, similarity, stage
+from seekloop.evaluate import asking, errors, figures, passes, similarity, stage
 from seekloop.evaluate.likelihood import log_likelihoods
 from seekloop.evaluate.passes_spec import PassesSpec, SimilaritySpec
 from seekloop.evaluate.questions import Question, questions
@@ -252,6 +252,21 @@ def test_nearness_by_an_encoder_is_one_for_the_same_text_and_none_for_an_empty_a
     name, found = similarity.similarities(seen.answers, seen)
     assert (name, found[0], found[2]) == ("embedding_similarity_meanings", 1.0, 0.0)
     assert found[1] < 1
+
+
+@pytest.mark.parametrize("folder", [None, "meanings"])
+def test_wrong_answers_are_grouped_by_what_an_encoder_or_the_base_makes_of_their_questions(
+    ctx, tiny, dataset_of, encoder, folder
+):
+    asked = ["we have the card", "blocked blocked blocked"] * 4
+    rows = [row(f"{text}{'!' * (at // 2)}", "top_up", "top_up\nx") for at, text in enumerate(asked)]
+    spec = PassesSpec(groups=SimilaritySpec(path=folder and encoder))
+    first, again = (evaluate(ctx, tiny, dataset_of(rows), spec) for _ in range(2))
+    assert first.id == again.id
+    found = errors.of_report(first, store=ctx.store)
+    topics = [{one.question.rstrip("!") for one in group.examples} for group in found.groups]
+    assert {"we have the card"} in topics
+    assert {"blocked blocked blocked"} in topics
 
 
 def test_a_folder_that_is_no_encoder_is_named(ctx, tiny, dataset_of):

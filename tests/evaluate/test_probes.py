@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from seekloop.artifact.rows import Message
 from seekloop.evaluate import stage
+from seekloop.evaluate.ask_spec import AskSpec
 from seekloop.evaluate.probes import items
-from seekloop.evaluate.probes.asking import ask, wanted
+from seekloop.evaluate.probes.asking import Asking, Probe, ask, prompts, wanted
 from seekloop.evaluate.probes.checks import is_right
 from seekloop.evaluate.probes.items import Check, Item
 from seekloop.evaluate.probes.judge import JUDGES
+from seekloop.evaluate.probes.kept import Kept
 from seekloop.evaluate.probes.spec import ProbesSpec
 from seekloop.evaluate.spec import EvaluateInputs, EvaluateSpec
 from seekloop.runtime.generate.echo import EchoBackend
 from seekloop.runtime.models import codec_of
-from tests.evaluate.conftest import bank_rows
+from seekloop.system import digests
+from tests.evaluate.conftest import bank_rows, row
 
 ECHO = EvaluateSpec(max_tokens=4, resamples=100, threads=1, engine="echo")
 EVERYTHING = ECHO.model_copy(update={"probes": ProbesSpec(general=True, safety=True)})
@@ -112,18 +118,82 @@ def test_a_report_has_the_figures_that_were_asked_for(ctx, tiny, dataset_of):
     assert {json.loads(line)["judge"] for line in lines} == {"rules-1"}
 
 
-def test_few_rows_are_asked_alone_unless_the_spec_says_so(ctx, tiny, dataset_of):
-    assert not {one for one in names(report_of(tiny, dataset_of(bank_rows()), ctx, spec=ECHO)) if "probe" in one}
-    assert wanted(ProbesSpec(), tiny, rows=899) == []
-    assert len(wanted(ProbesSpec(), tiny, rows=900)) == 60
+def test_every_report_has_a_little_of_both_sets(ctx, tiny, dataset_of):
+    report = report_of(tiny, dataset_of(bank_rows()), ctx, spec=ECHO)
+    assert (report.figure("probe_general").n, report.figure("safety_refused").n) == (12, 4)
+    assert {"safety_leaked", "safety_followed", "safety_overreached", "safety_over_refused"} <= names(report)
+    assert ctx.store.receipt(report.id).cost["probes"] == 24
+
+
+def test_the_few_are_as_they_were_frozen():
+    asked = items.brief([*items.general(), *items.safety()])
+    digest = "sha256:694c0e1a7f11e48dd9bad48933fc2a3160aad87d1f8d5473bab2574ad75622aa"
+    assert digests.of_json([one.model_dump(mode="json") for one in asked]) == digest
+
+
+@pytest.mark.parametrize(
+    ("spec", "rows", "sizes"),
+    [
+        (ProbesSpec(), 899, (12, 12)),
+        (ProbesSpec(), 900, (60, 12)),
+        (ProbesSpec(general=True, safety=True), 1, (60, 62)),
+        (ProbesSpec(general=False), 900, (0, 12)),
+        (ProbesSpec(general=False, safety=False), 900, (0, 0)),
+    ],
+)
+def test_the_spec_says_how_much_is_asked(tiny, spec, rows, sizes):
+    kinds = [probe.item.kind == "general" for probe in wanted(spec, tiny, rows=rows)]
+    assert (kinds.count(True), kinds.count(False)) == sizes
+
+
+def test_a_checkpoint_that_is_measured_again_is_not_asked_again(ctx, tiny, dataset_of):
+    spec = ECHO.model_copy(update={"engine": "torch"})
+    first = report_of(tiny, dataset_of(bank_rows()), ctx, spec=spec)
+    again = report_of(tiny, dataset_of(bank_rows()), ctx, spec=spec)
+    other = report_of(tiny, dataset_of(bank_rows(5)), ctx, spec=spec)
+    assert again.id == first.id
+    assert ctx.store.receipt(other.id).cost["probes_s"] == 0
+    assert other.files["probe_safety.jsonl"] == first.files["probe_safety.jsonl"]
+
+
+def test_kept_answers_that_were_damaged_are_asked_again(ctx, tiny, dataset_of):
+    spec = ECHO.model_copy(update={"engine": "torch"})
+    first = report_of(tiny, dataset_of(bank_rows()), ctx, spec=spec)
+    (kept,) = (ctx.work / "probes").glob("*.json")
+    kept.write_bytes(kept.read_bytes().replace(b"1", b"2"))
+    assert report_of(tiny, dataset_of(bank_rows()), ctx, spec=spec).id == first.id
+
+
+def test_answers_are_kept_apart_by_engine_and_question(ctx, tiny):
+    codec = codec_of(tiny, store=ctx.store)
+    few = prompts(wanted(ProbesSpec(), tiny, rows=1), codec)
+    made = [
+        Kept(ctx.work, checkpoint=tiny, engine=engine, asked=asked).path
+        for engine in ("torch 1", "torch 2")
+        for asked in (few, few[1:], [replace(few[0], max_tokens=3)])
+    ]
+    assert len(set(made)) == 6
+
+
+def test_reports_of_label_answers_have_them_too(ctx, tiny, dataset_of):
+    rows = [row(f"Question {number}?", label, label) for number, label in enumerate(["one", "two"] * 4)]
+    spec = ECHO.model_copy(update={"engine": "torch", "ask": AskSpec(answers="constrained")})
+    report = report_of(tiny, dataset_of(rows, answer="label"), ctx, spec=spec)
+    assert {"probe_general", "safety_refused"} <= names(report)
 
 
 def test_what_was_forgotten_is_compared_with_the_baseline(ctx, tiny, dataset_of):
     dataset = dataset_of(bank_rows())
     before = report_of(tiny, dataset, ctx)
     again = report_of(tiny, dataset, ctx, baseline=before)
-    compared = next(one for one in again.comparisons if one.figure == "probe_general")
-    assert (compared.difference, compared.n, compared.p_value) == (0.0, 60, 1.0)
+    compared = {one.figure: (one.difference, one.n, one.p_value) for one in again.comparisons}
+    assert (compared["probe_general"], compared["safety_refused"]) == ((0.0, 60, 1.0), (0.0, 20, 1.0))
+
+
+def asked_of(backend, tiny, ctx, probes, *, context=2048):
+    codec = codec_of(tiny, store=ctx.store)
+    opened = partial(nullcontext, backend)
+    return ask(probes, Asking(engine="e", opened=opened, checkpoint=tiny, codec=codec, context=context), ctx=ctx)[0]
 
 
 def test_answers_belong_to_their_questions_whatever_order_they_come_in(ctx, tiny):
@@ -134,14 +204,13 @@ def test_answers_belong_to_their_questions_whatever_order_they_come_in(ctx, tiny
         for one in asked
     }
     with EchoBackend(replies) as backend:
-        probed = ask(backend, asked, codec=codec, context=2048, ctx=ctx)
+        probed = asked_of(backend, tiny, ctx, [Probe(one, 64) for one in asked])
     assert [(one.item, one.answer) for one in probed] == [(one, f"reply to {one.id}") for one in asked]
 
 
 def test_a_probe_that_does_not_fit_is_left_out(ctx, tiny):
-    codec = codec_of(tiny, store=ctx.store)
     with EchoBackend() as backend:
-        assert ask(backend, items.safety(), codec=codec, context=70, ctx=ctx) == []
+        assert asked_of(backend, tiny, ctx, [Probe(one, 64) for one in items.safety()], context=70) == []
 
 
 def test_reading_the_base_again_is_no_rise(ctx, tiny, dataset_of):

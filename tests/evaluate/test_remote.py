@@ -9,6 +9,7 @@ import pytest
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Release
 from seekloop.evaluate import stage
+from seekloop.evaluate.probes.spec import ProbesSpec
 from seekloop.evaluate.spec import EvaluateInputs, EvaluateSpec
 from seekloop.runtime.endpoint.served import open_endpoint
 from seekloop.runtime.generate.bridge import Awaited
@@ -24,7 +25,8 @@ from tests.evaluate.conftest import ANSWERS, bank_rows
 from tests.evaluate.stub import chat, endpoint
 
 QUICK = {"retries": 2, "backoff_s": 0.001, "timeout_s": 5}
-SPEC = EvaluateSpec.parse({"resamples": 100, "streams": 4, "ask": QUICK})
+UNPROBED = {"general": False, "safety": False}
+SPEC = EvaluateSpec.parse({"resamples": 100, "streams": 4, "ask": QUICK, "probes": UNPROBED})
 
 
 def right(request):
@@ -117,13 +119,25 @@ def test_an_endpoint_that_hangs_is_given_up_after_its_time(evaluated):
             hanging.wait(30)
         return right(request)
 
-    spec = EvaluateSpec.parse({"resamples": 100, "ask": {"retries": 0, "timeout_s": 3}})
+    spec = EvaluateSpec.parse({"resamples": 100, "ask": {"retries": 0, "timeout_s": 3}, "probes": UNPROBED})
     try:
         report = evaluated(answer, spec=spec)
     finally:
         hanging.set()
     assert report.figure("unanswered").n == 9
     assert report.figure("unanswered").value == pytest.approx(1 / 9)
+
+
+def test_an_endpoint_is_probed_too_and_what_it_leaves_open_is_left_out(ctx, evaluated):
+    def answer(path, request, tries):
+        said = request["messages"][-1]["content"]
+        if said.startswith("Question"):
+            return right(request)
+        return (400, "content filter", {}) if "bomb" in said else chat("I can't help with that.")
+
+    report = evaluated(answer, spec=SPEC.model_copy(update={"probes": ProbesSpec()}))
+    assert (report.figure("accuracy").value, report.figure("probe_general").n) == (1.0, 12)
+    assert (report.figure("safety_refused").value, report.figure("safety_refused").n) == (1.0, 3)
 
 
 def test_a_dead_endpoint_ends_the_evaluation_and_the_next_goes_on(ctx, dataset_of):

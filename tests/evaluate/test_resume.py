@@ -9,7 +9,7 @@ import pytest
 from seekloop.evaluate.answered import Answered
 from seekloop.system.clock import ManualClock
 from seekloop.system.errors import DataError
-from tests.evaluate.killing import FULL, RANDOM_KILLS, ROWS, TOUCHES
+from tests.evaluate.killing import FULL, PROBES, RANDOM_KILLS, ROWS, TOUCHES
 from tests.killing import seen
 
 
@@ -29,7 +29,7 @@ def test_a_killed_evaluation_ends_with_the_same_report(trials):
 def test_no_answer_is_generated_twice(trials):
     for trial in trials:
         if trial["trial"] == "kill":
-            assert trial["touched"] == ROWS - trial["at"]
+            assert trial["touched"] == max(0, ROWS - trial["at"]) + PROBES
             assert any("goes on where it stopped" in line for line in trial["said"])
 
 
@@ -37,7 +37,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_answered_is_kept(trials):
     full = [trial for trial in trials if trial["trial"] == "full"]
     assert {trial["first"]["code"] for trial in full} == {"system.disk_full"}
     assert all("\n" not in trial["first"]["sentence"] for trial in full)
-    assert all(trial["touched"] <= ROWS - trial["at"] for trial in full)
+    assert all(trial["touched"] <= ROWS - trial["at"] + PROBES for trial in full)
 
 
 def test_nothing_is_left_behind(trials):

@@ -3,7 +3,7 @@
 import pytest
 
 from seekloop.artifact import lineage
-from seekloop.artifact.kinds import Checkpoint, Dataset, Release
+from seekloop.artifact.kinds import Checkpoint, Dataset, Release, Report
 from seekloop.loop.run import first_round
 from seekloop.loop.steps import Steps
 from seekloop.system import digests
@@ -71,3 +71,13 @@ def test_a_changed_byte_anywhere_behind_an_answer_is_found_and_its_hop_named(wal
             path.write_bytes(good)
             assert digests.short(hop.id) in str(caught.value)
     lineage.verify(walked.receipt["answer_id"], store=walked.ctx.store, ledger=walked.ctx.ledger)
+
+
+def test_a_later_round_is_compared_with_parent_and_base_and_the_gate_looks_at_the_parent(walked):
+    store = walked.ctx.store
+    release = store.open(walked.receipt["round2"]["release"], Release)
+    frozen = store.open(release.report, Report)
+    parent, base = (store.open(frozen.parents[role], Report) for role in ("baseline", "baseline.1"))
+    assert parent.id == store.open(walked.receipt["release"], Release).report
+    assert not set(store.open(base.subject, Checkpoint).parents)
+    assert {one.baseline for one in frozen.comparisons if one.figure == "accuracy"} == {parent.id, base.id}

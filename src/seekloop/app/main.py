@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from seekloop import __version__
-from seekloop.app import labels, rating, reports
+from seekloop.app import bench, labels, rating, reports
 from seekloop.loop import catalog
 from seekloop.system import settings
 from seekloop.system.errors import SeekloopError, UsageError
@@ -205,6 +205,42 @@ def compare(
 
 
 @app.command()
+def forms(
+    *,
+    sources: Annotated[
+        list[str],
+        typer.Option(
+            "--from", metavar="ID", help="The dataset whose rows are asked, and a checkpoint (all its forms) or forms."
+        ),
+    ],
+    goal: Annotated[str, typer.Option(help="smallest, fastest or accuracy.")] = "smallest",
+    max_drop: Annotated[str | None, typer.Option(help="Points that may be lost against the parent: 1pt.")] = None,
+    max_mib: Annotated[float | None, typer.Option(help="Memory that it may need, in MiB.", min=1)] = None,
+    changes: Changes = [],  # noqa: B006
+    out: Annotated[Path | None, typer.Option(help="Write it as a page (.html) or as Markdown (.md), too.")] = None,
+    project: Folder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Compare every compressed form of a checkpoint: size, times, accuracy, distance; and pick one for a goal."""
+    wanted = resolve("seekloop.loop.forms.spec:Goal").told(goal, max_drop=max_drop, max_mib=max_mib)
+    _verb(
+        "forms:forms",
+        sources=sources,
+        goal=wanted,
+        changes=changes,
+        out=out,
+        folder=project,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def profiles(as_json: AsJson = False) -> None:
+    """Show the device profiles that `compress` knows, what each takes and refuses, and whether this machine is one."""
+    _verb("profiles:profiles", as_json=as_json)
+
+
+@app.command()
 def kpi(
     *,
     release: Annotated[str | None, typer.Option(help="Only answers of this release.")] = None,
@@ -354,6 +390,7 @@ for _stage in catalog.stages().values():
 app.add_typer(labels.app, name="labels")
 app.add_typer(rating.app, name="rate")
 app.add_typer(reports.app)
+app.add_typer(bench.app, name="bench")
 
 
 @app.callback(invoke_without_command=True)

@@ -6,9 +6,11 @@ endpoint. Each ends as an `Asked`: who was asked what, what was answered, what g
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +21,7 @@ from seekloop.evaluate.answered import Answered
 from seekloop.evaluate.probes import asking as probes
 from seekloop.evaluate.probes.asking import Probed
 from seekloop.evaluate.questions import Question, prompts
-from seekloop.evaluate.remote import Remote, Said, Unanswered, body_of
+from seekloop.evaluate.remote import Remote, Said, Unanswered, body_of, probe_body
 from seekloop.evaluate.scoring import Scored
 from seekloop.evaluate.spec import EvaluateInputs, EvaluateSpec
 from seekloop.metrics import latency
@@ -72,8 +74,6 @@ def ask_all(
         DataError: a prompt is too long, or answers are to be labels and the dataset's are not.
         EngineError: the backend did not start or stopped answering, or the endpoint did.
     """
-    if spec.probes.general or spec.probes.safety:
-        _say_what_is_not_probed(spec, inputs, ctx=ctx)
     if kept.found:
         ctx.progress.say(f"goes on where it stopped: {len(kept.found)} answers are there")
     if inputs.checkpoint.form == FORM and spec.engine != "echo":
@@ -139,26 +139,25 @@ def _ask_engine(
     kept: Answered,
     ctx: RunContext,
 ) -> Asked:
-    beside = probes.wanted(spec.probes, inputs.checkpoint, rows=len(asked))
-    positions = max(len(request.ids) + request.max_tokens for request in requests)
-    with open_backend(
-        inputs.checkpoint,
-        store=ctx.store,
-        engine=spec.engine,
-        threads=spec.threads,
-        streams=spec.streams,
-        context=spec.context if beside else min(spec.context, -(-positions // _rounded) * _rounded),
-    ) as backend:
+    beside = _beside(asked, spec, inputs=inputs, ctx=ctx)
+    with _opened([*requests, *probes.prompts(beside, codec)], spec=spec, inputs=inputs, ctx=ctx) as backend:
         engine, started = backend.name, ctx.clock.monotonic()
         completions = ask(backend, requests, ctx=ctx, kept=kept)
         seconds = kept.earlier_s + ctx.clock.monotonic() - started
-        probed = probes.ask(backend, beside, codec=codec, context=spec.context, ctx=ctx)
+        asking = probes.Asking(
+            engine=engine,
+            opened=lambda: contextlib.nullcontext(backend),
+            checkpoint=inputs.checkpoint,
+            codec=codec,
+            context=spec.context,
+        )
+        probed, taken = probes.ask(beside, asking, ctx=ctx)
     served = efficiency.served_bytes(inputs.checkpoint, store=ctx.store)
     return Asked(
         engine=engine,
         questions=asked,
         answers=read(completions, asked, codec=codec, form=inputs.dataset.answer),
-        cost=efficiency.cost(requests, completions, seconds=seconds, spec=spec.efficiency, served=served),
+        cost={**efficiency.cost(requests, completions, seconds=seconds, spec=spec.efficiency, served=served), **taken},
         completions=completions,
         probed=probed,
     )
@@ -178,6 +177,15 @@ def _ask_labels(
     started = ctx.clock.monotonic()
     engine, scores = constrained.ask(requests, labels, spec=spec, checkpoint=inputs.checkpoint, kept=kept, ctx=ctx)
     seconds = kept.earlier_s + ctx.clock.monotonic() - started
+    beside = _beside(asked, spec, inputs=inputs, ctx=ctx)
+    asking = probes.Asking(
+        engine=engine,
+        opened=lambda: _opened(probes.prompts(beside, codec), spec=spec, inputs=inputs, ctx=ctx),
+        checkpoint=inputs.checkpoint,
+        codec=codec,
+        context=spec.context,
+    )
+    probed, taken = probes.ask(beside, asking, ctx=ctx)
     shares = [constrained.shares(each, labels) for each in scores]
     answers = [
         constrained.read(each, one, labels=labels, dataset=inputs.dataset)
@@ -192,7 +200,9 @@ def _ask_labels(
             efficiency.ANSWERS: float(len(asked)),
             "prompt_tokens": float(sum(len(request.ids) for request in requests)),
             "rows_per_s": round(latency.per_second(len(asked), seconds), 2),
+            **taken,
         },
+        probed=probed,
     )
 
 
@@ -220,7 +230,34 @@ def _ask_endpoint(
 
         remote.ask([(index, bodies[index]) for index in left], heard=heard)
     seconds = kept.earlier_s + ctx.clock.monotonic() - started
-    return _of_endpoint(asked, names, said=said, problems=problems, inputs=inputs, name=remote.name, seconds=seconds)
+    answered = _of_endpoint(
+        asked, names, said=said, problems=problems, inputs=inputs, name=remote.name, seconds=seconds
+    )
+    beside = probes.wanted(spec.probes, inputs.checkpoint, rows=len(asked))
+    return _with_probes(answered, beside, remote=remote, model=endpoint.model, ctx=ctx)
+
+
+def _with_probes(asked: Asked, beside: Sequence[probes.Probe], *, remote: Remote, model: str, ctx: RunContext) -> Asked:
+    """What an endpoint says to the probes is asked anew each time: behind its address may be another model."""
+    found: dict[int, Said | Unanswered] = {}
+    started = ctx.clock.monotonic()
+    with ctx.progress.task("probes", total=len(beside)) as bar:
+
+        def heard(index: int, answer: Said | Unanswered) -> None:
+            found[index] = answer
+            bar.advance()
+
+        remote.ask([(at, probe_body(one, model=model)) for at, one in enumerate(beside)], heard=heard)
+    said = {at: one for at, one in found.items() if isinstance(one, Said)}
+    if len(said) < len(beside):
+        ctx.progress.say(f"{len(beside) - len(said)} of {len(beside)} probes got no answer and are left out")
+    _check_one_release(one.version for one in said.values())
+    probed = [
+        Probed(item=one.item, tokens=one.tokens, answer=said[at].content) for at, one in enumerate(beside) if at in said
+    ]
+    seconds = round(ctx.clock.monotonic() - started, 2)
+    taken = {"probes": float(len(probed)), "probes_s": seconds} if beside else {}
+    return dataclasses.replace(asked, probed=probed, cost={**asked.cost, **taken})
 
 
 def _of_endpoint(
@@ -236,10 +273,7 @@ def _of_endpoint(
     answered = [(question, said[one]) for question, one in zip(asked, names, strict=True) if one in said]
     if not answered:
         raise EngineError("evaluate.nothing_answered", rows=len(asked), problem=next(iter(problems.values())))
-    versions = sorted({one.version for _, one in answered if one.version})
-    releases = [version for version in versions if version.startswith("release:")]
-    if len(releases) > 1:
-        raise EngineError("evaluate.endpoint_changed", releases=", ".join(map(digests.short, releases)))
+    releases = _check_one_release(one.version for _, one in answered)
     took = [one.total_s for _, one in answered]
     tokens = sum(one.completion_tokens for _, one in answered)
     return Asked(
@@ -258,6 +292,18 @@ def _of_endpoint(
     )
 
 
+def _check_one_release(versions: Iterable[str]) -> list[str]:
+    """The release that all answers are of; none where the endpoint names none.
+
+    Raises:
+        EngineError: there are several.
+    """
+    releases = sorted({version for version in versions if version.startswith("release:")})
+    if len(releases) > 1:
+        raise EngineError("evaluate.endpoint_changed", releases=", ".join(map(digests.short, releases)))
+    return releases
+
+
 def _scored(question: Question, said: Said, *, form: AnswerForm) -> Scored:
     score = functools.partial(scoring.score, question.row, said.message(), form=form)
     return score(finish_reason=said.finish_reason, completion_tokens=said.completion_tokens)
@@ -273,8 +319,25 @@ def _completion(value: Mapping[str, Any]) -> Completion:
     return Completion(**{**value, "ids": tuple(value["ids"])})
 
 
-def _say_what_is_not_probed(spec: EvaluateSpec, inputs: EvaluateInputs, *, ctx: RunContext) -> None:
-    if inputs.checkpoint.form == FORM:
-        ctx.progress.say("probes: left out, as they are asked of a checkpoint, not of an endpoint")
-    elif spec.ask.answers == "constrained":
-        ctx.progress.say("probes: left out, as answers can only be labels")
+def _beside(
+    asked: Sequence[Question], spec: EvaluateSpec, *, inputs: EvaluateInputs, ctx: RunContext
+) -> list[probes.Probe]:
+    beside = probes.wanted(spec.probes, inputs.checkpoint, rows=len(asked))
+    if not beside and not (spec.probes.general is spec.probes.safety is False):
+        ctx.progress.say("probes: left out, as a classifier writes no answers")
+    return beside
+
+
+def _opened(
+    requests: Sequence[Prompt], *, spec: EvaluateSpec, inputs: EvaluateInputs, ctx: RunContext
+) -> AbstractContextManager[Backend]:
+    """The backend, with as much room as these requests need, and no more than the spec gives."""
+    positions = max(len(request.ids) + request.max_tokens for request in requests)
+    return open_backend(
+        inputs.checkpoint,
+        store=ctx.store,
+        engine=spec.engine,
+        threads=spec.threads,
+        streams=spec.streams,
+        context=min(spec.context, -(-positions // _rounded) * _rounded),
+    )

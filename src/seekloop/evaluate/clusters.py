@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from seekloop.system import digests
 from seekloop.text import segment
 from seekloop.text.terms import named_terms, pieces, stands_alone, tells
 
-__all__ = ["Cluster", "Weights", "clusters", "vectors"]
+__all__ = ["Cluster", "Meant", "Weights", "clusters", "vectors"]
 
 _most = 1_000
 """Texts that are compared with each other; of more, so many are chosen by digest and the others join a group."""
@@ -40,7 +40,13 @@ class Cluster:
         return " · ".join(self.terms)
 
 
-def clusters(wrong: Sequence[str], *, others: Sequence[str], least: int = 3) -> list[Cluster]:
+Meant = Callable[[Sequence[str]], NDArray[np.float64]]
+"""Texts -> unit vectors of what they mean, shape (texts, features)."""
+
+
+def clusters(
+    wrong: Sequence[str], *, others: Sequence[str], least: int = 3, meant: Meant | None = None
+) -> list[Cluster]:
     """Groups of the texts in `wrong`, the largest first; texts that are like no other are in none.
 
     TF-IDF of words, word pairs and pieces of them (of Chinese: of runs of characters), where a term that most texts
@@ -50,22 +56,26 @@ def clusters(wrong: Sequence[str], *, others: Sequence[str], least: int = 3) -> 
         wrong: what was asked where the answer was wrong.
         others: what was asked where it was right: terms that these have too set nothing apart.
         least: texts of a group.
+        meant: how texts are compared in place of TF-IDF; groups are named by their terms all the same.
     """
     if len(wrong) < least:
         return []
     places = sorted(range(len(wrong)), key=lambda at: (digests.of_json([wrong[at], at]), at))
     chosen, rest = sorted(places[:_most]), places[_most:]
-    weights = vectors([wrong[at] for at in chosen], others=others)
-    group = clustering.groups(np.round(weights.rows @ weights.rows.T, 6), least=least)
+    if meant is None:
+        weights = vectors([wrong[at] for at in chosen], others=others)
+        rows, rest_rows = weights.rows, (weights.of(wrong[place]) for place in rest)
+    else:
+        every = meant(wrong)
+        rows, rest_rows = every[chosen], (every[place] for place in rest)
+    group = clustering.groups(np.round(rows @ rows.T, 6), least=least)
     count = int(group.max()) + 1
     if not count:
         return []
-    middles = np.stack([_unit(weights.rows[group == name].mean(axis=0)) for name in range(count)])
-    near = [
-        (float(weights.rows[at] @ middles[name]), place, int(name)) for at, (place, name) in _grouped(chosen, group)
-    ]
-    for place in rest:
-        nearness = middles @ weights.of(wrong[place])
+    middles = np.stack([_unit(rows[group == name].mean(axis=0)) for name in range(count)])
+    near = [(float(rows[at] @ middles[name]), place, int(name)) for at, (place, name) in _grouped(chosen, group)]
+    for place, row in zip(rest, rest_rows, strict=True):
+        nearness = middles @ row
         name = int(np.argmax(nearness))
         if nearness[name] >= _joins:
             near.append((float(nearness[name]), place, name))

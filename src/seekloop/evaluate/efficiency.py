@@ -31,6 +31,7 @@ _units = {
     "size_mb": "MB",
     "cost_per_1000_answers": "money",
 }
+_weights = (".safetensors", ".gguf", ".bin", ".onnx", ".onnx.data")
 _higher = {"first_token_within_goal", "tokens_per_s"}
 
 
@@ -103,7 +104,7 @@ def served_bytes(checkpoint: Checkpoint, *, store: Store) -> int:
     Raises:
         ArtifactError: the base of an adapter is not in the store.
     """
-    weights = sum(entry.size for name, entry in checkpoint.files.items() if name.endswith((".safetensors", ".gguf")))
+    weights = sum(entry.size for name, entry in checkpoint.files.items() if name.endswith(_weights))
     if checkpoint.form != "adapter":
         return weights
     return weights + served_bytes(store.open(checkpoint.parents["base"], Checkpoint), store=store)

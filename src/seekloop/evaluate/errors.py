@@ -6,17 +6,20 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from seekloop.artifact.kinds import Figure, Report
 from seekloop.artifact.rows import read_rows
 from seekloop.artifact.store import Store
-from seekloop.evaluate.clusters import clusters
+from seekloop.evaluate.clusters import Meant, clusters
 from seekloop.evaluate.questions import Question
 from seekloop.evaluate.scoring import Scored, read_answers
 from seekloop.evaluate.seen import Seen
 from seekloop.evaluate.slices import length_bucket
 from seekloop.evaluate.weakest import weakest
+from seekloop.system import lazy
 
 __all__ = ["FILE", "Confusion", "Errors", "Example", "Group", "WeakSlice", "find", "of_report", "part", "question_of"]
 
@@ -94,7 +97,7 @@ class Errors(_Model):
 
 def part(seen: Seen) -> tuple[Figure, ...]:
     """Writes `errors.json`; what is in it follows from the answers, so it adds no figure."""
-    found = find(seen.answers, seen.questions)
+    found = find(seen.answers, seen.questions, meant=_meant(seen))
     text = json.dumps(found.model_dump(mode="json"), ensure_ascii=False, indent=1)
     seen.job.path(FILE).write_text(text + "\n", "utf-8")
     return ()
@@ -114,12 +117,13 @@ def of_report(report: Report, *, store: Store) -> Errors:
     return find(answers, [Question(row=rows[one.row]) for one in answers])
 
 
-def find(answers: Sequence[Scored], questions: Sequence[Question]) -> Errors:
+def find(answers: Sequence[Scored], questions: Sequence[Question], *, meant: Meant | None = None) -> Errors:
     """Group the wrong answers, and find the slices and labels where they gather.
 
     Args:
         answers: scored, shape (n,).
         questions: what was asked, in the same order.
+        meant: what questions are compared by; None: the words in them.
     """
     labelled = answers[0].label is not None
     right = [one.correct if labelled else _good_text(one) for one in answers]
@@ -135,7 +139,8 @@ def find(answers: Sequence[Scored], questions: Sequence[Question]) -> Errors:
         for one, text, question in zip(answers, asked, questions, strict=True)
     ]
     weak, slices = weakest(facts, right)
-    found = clusters([asked[at] for at in bad], others=[text for text, fine in zip(asked, right, strict=True) if fine])
+    others = [text for text, fine in zip(asked, right, strict=True) if fine]
+    found = clusters([asked[at] for at in bad], others=others, meant=meant)
     groups = [_group(one.terms, [bad[at] for at in one.members], answers=answers, asked=asked) for one in found]
     grouped = {bad[at] for one in found for at in one.members}
     return Errors(
@@ -151,6 +156,23 @@ def find(answers: Sequence[Scored], questions: Sequence[Question]) -> Errors:
         slices=slices,
         confusions=tuple(_confused(answers, among=answers)[:_confusions]),
     )
+
+
+def _meant(seen: Seen) -> Meant | None:
+    """What the spec has questions compared by; opened only where there is something to compare."""
+    spec = seen.spec.passes.groups
+    if spec is None:
+        return None
+
+    def vectors(texts: Sequence[str]) -> NDArray[np.float64]:
+        meaning = lazy.need("seekloop.evaluate.meaning", extra="train")
+        opened = meaning.Meaning.open(spec, seen.inputs.checkpoint, threads=seen.spec.threads, ctx=seen.ctx)
+        found: NDArray[np.float64] = meaning.centred(
+            opened.vectors([text.strip() or "?" for text in texts], what="groups", ctx=seen.ctx)
+        )
+        return found
+
+    return vectors
 
 
 def question_of(question: Question) -> str:

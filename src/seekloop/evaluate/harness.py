@@ -46,7 +46,7 @@ class HarnessSpec(Spec):
     """Worked examples before each question; None: as the task says."""
     chat: bool = False
     """Put each question into the model's chat template."""
-    engine: str = Field(default="auto", pattern="^(auto|torch|llamacpp)$")
+    engine: str = Field(default="auto", pattern="^(auto|torch|llamacpp|openvino)$")
     """Backend; auto takes the one that fits the checkpoint's form."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of the backend; None: as the settings say."""

@@ -18,6 +18,7 @@ from seekloop.evaluate.seen import Seen
 from seekloop.evaluate.spec import EvaluateSpec
 from seekloop.metrics.likelihood import windows
 from seekloop.model.codec import Codec, View
+from seekloop.runtime.endpoint.served import FORM
 from seekloop.runtime.generate.backend import Completion
 from seekloop.system import digests, lazy
 from seekloop.system.errors import DataError, EngineError, ModelError, UsageError
@@ -61,11 +62,14 @@ def check_passes(spec: EvaluateSpec, checkpoint: Checkpoint, *, root: Path) -> N
     passes = spec.passes
     if passes.stride is not None and passes.stride > spec.context:
         raise UsageError("evaluate.stride_too_long", stride=passes.stride, context=spec.context)
-    if (passes.likelihood or passes.calibration or passes.similarity) and checkpoint.form not in ("full", "adapter"):
+    torch_runs = checkpoint.form in ("full", "adapter", "compressed-tensors")
+    if (passes.likelihood or passes.calibration or passes.similarity) and not torch_runs:
         raise EngineError("evaluate.passes_need_weights", id=digests.short(checkpoint.id), form=checkpoint.form)
-    path = passes.similarity and passes.similarity.path
-    if path and not all((root / path / name).is_file() for name in ("config.json", "model.safetensors")):
-        raise DataError("evaluate.no_encoder", path=path, problem="no config.json and model.safetensors in it")
+    if passes.groups is not None and passes.groups.path is None and checkpoint.form == FORM:
+        raise EngineError("evaluate.passes_need_weights", id=digests.short(checkpoint.id), form=checkpoint.form)
+    for path in (one.path for one in (passes.similarity, passes.groups) if one is not None and one.path is not None):
+        if not all((root / path / name).is_file() for name in ("config.json", "model.safetensors")):
+            raise DataError("evaluate.no_encoder", path=path, problem="no config.json and model.safetensors in it")
 
 
 def answer_views(

@@ -10,12 +10,12 @@ __all__ = ["PassesSpec", "SimilaritySpec"]
 
 
 class SimilaritySpec(Spec):
-    """How near in meaning an answer is to the right one: the cosine of their mean-pooled last hidden states."""
+    """Nearness in meaning of two texts: the cosine of their mean-pooled last hidden states."""
 
     path: str | None = None
     """Folder of a transformers encoder with its tokenizer; None: the base model that the checkpoint was made from."""
     max_tokens: int = Field(default=512, ge=8)
-    """Tokens of an answer that an encoder reads; longer ones are cut, which is said."""
+    """Tokens of a text that an encoder reads; longer ones are cut, which is said."""
 
     def _reads(self) -> tuple[str, ...]:
         return () if self.path is None else (self.path,)
@@ -32,3 +32,5 @@ class PassesSpec(Spec):
     """How probable the model's own label was to it, and how far that is from how often such labels are right."""
     similarity: SimilaritySpec | None = None
     """Nearness in meaning of free text; None: off."""
+    groups: SimilaritySpec | None = None
+    """Group wrong answers by what their questions mean, as these states tell; None: by the words in them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +31,20 @@ _failures: Mapping[str, str] = {
 """Kind of item -> the figure of those that failed."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Compared:
+    """A figure that is compared item by item."""
+
+    figure: str
+    file: str
+    holds: str
+    """Key of what an item's row says."""
+
+
+_knows = _Compared(figure="probe_general", file=_general, holds="right")
+_refuses = _Compared(figure="safety_refused", file=_safety, holds="refused")
+
+
 def part(seen: Seen) -> tuple[Figure, ...]:
     """Writes `probe_general.jsonl` and `probe_safety.jsonl` for the sets that were asked.
 
@@ -53,32 +68,44 @@ def part(seen: Seen) -> tuple[Figure, ...]:
 
 
 def comparisons(seen: Seen) -> tuple[Comparison, ...]:
-    """The general probe against each baseline's, where it was asked the same items: what was forgotten."""
-    found = (_against(baseline, seen) for baseline in seen.inputs.baselines)
+    """What was forgotten, and what is refused no longer: both probes against each baseline's, on the items that both
+
+    were asked in the same way: `probe_general`, and `safety_refused` of the harmful requests.
+    """
+    judge = seen.spec.probes.judge
+    common = [_marked(one) for one in seen.probed if one.item.kind == "general"]
+    harmful = [_judged(one, judge=judge) for one in seen.probed if one.item.kind == "harmful"]
+    found = (
+        _against(baseline, rows, of=of, seen=seen)
+        for baseline in seen.inputs.baselines
+        for rows, of in ((common, _knows), (harmful, _refuses))
+    )
     return tuple(one for one in found if one is not None)
 
 
-def _against(baseline: Report, seen: Seen) -> Comparison | None:
-    mine = {one.item.id: is_right(one.answer, _check(one)) for one in seen.probed if one.item.kind == "general"}
-    if not mine or _general not in baseline.files:
+def _against(baseline: Report, rows: Sequence[Mapping[str, Any]], *, of: _Compared, seen: Seen) -> Comparison | None:
+    if not rows or of.file not in baseline.files:
         return None
-    lines = seen.ctx.store.path(baseline.id, _general).read_text("utf-8").splitlines()
-    theirs = {row["id"]: (row["prompt"], row["right"]) for row in map(json.loads, lines)}
-    asked = {one.item.id: one.item.prompt for one in seen.probed}
-    shared = [name for name in mine if name in theirs and theirs[name][0] == asked[name]]
-    if not shared:
+    lines = seen.ctx.store.path(baseline.id, of.file).read_text("utf-8").splitlines()
+    theirs = {_asked(row): row[of.holds] for row in map(json.loads, lines)}
+    pairs = [(row[of.holds], theirs[_asked(row)]) for row in rows if _asked(row) in theirs]
+    if not pairs:
         return None
-    won = sum(mine[name] and not theirs[name][1] for name in shared)
-    lost = sum(theirs[name][1] and not mine[name] for name in shared)
-    interval = significance.paired_share_difference(won, lost, n=len(shared))
+    won, lost = sum(mine and not their for mine, their in pairs), sum(their and not mine for mine, their in pairs)
+    interval = significance.paired_share_difference(won, lost, n=len(pairs))
     return Comparison(
-        figure="probe_general",
+        figure=of.figure,
         baseline=baseline.id,
-        difference=round((won - lost) / len(shared), 10),
+        difference=round((won - lost) / len(pairs), 10),
         ci=(round(interval.low, 10), round(interval.high, 10)),
         p_value=round(significance.mcnemar(won, lost), 10),
-        n=len(shared),
+        n=len(pairs),
     )
+
+
+def _asked(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """All that makes two answers comparable."""
+    return (row["id"], row["prompt"], row.get("tokens"), row.get("judge"))
 
 
 def _marked(one: Probed) -> dict[str, Any]:
@@ -88,6 +115,7 @@ def _marked(one: Probed) -> dict[str, Any]:
         "language": item.language,
         "skill": item.skill,
         "prompt": item.prompt,
+        "tokens": one.tokens,
         "answer": one.answer,
         "right": is_right(one.answer, _check(one)),
     }
@@ -107,6 +135,7 @@ def _judged(one: Probed, *, judge: Literal["rules"]) -> dict[str, Any]:
         "kind": one.item.kind,
         "category": one.item.category,
         "prompt": one.item.prompt,
+        "tokens": one.tokens,
         "answer": one.answer,
         "refused": verdict.refused,
         "failed": verdict.failed,

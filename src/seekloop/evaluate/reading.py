@@ -33,8 +33,10 @@ def figures(seen: Seen) -> tuple[Figure, ...]:
         ArtifactError: the base is not in the store.
     """
     checkpoint, ctx = seen.inputs.checkpoint, seen.ctx
-    if checkpoint.form == "gguf":
-        ctx.progress.say("passages: a gguf checkpoint tells no probabilities here, so they are not read")
+    if checkpoint.form not in ("full", "adapter"):
+        ctx.progress.say(
+            f"passages: a checkpoint of the form {checkpoint.form} tells no probabilities here, so they are not read"
+        )
         return ()
     texts = items.passages()
     own = bits(checkpoint, texts, ctx=ctx)

@@ -11,17 +11,19 @@ from typing import Any
 import httpx2
 
 from seekloop.artifact.rows import Message
+from seekloop.evaluate.probes.asking import Probe
 from seekloop.evaluate.questions import Question
 from seekloop.evaluate.spec import EvaluateSpec
 from seekloop.runtime.endpoint.served import Endpoint
-from seekloop.runtime.endpoint.wire import OF_REQUEST, authorization, told
+from seekloop.runtime.endpoint.wire import OF_REQUEST, authorization, chat_body, told
 from seekloop.runtime.generate.backend import FinishReason
 from seekloop.system.clock import Clock
 from seekloop.system.errors import EngineError
 from seekloop.system.retry import PASSING, Fault, Patience
 
-__all__ = ["Remote", "Said", "Unanswered", "body_of"]
+__all__ = ["Remote", "Said", "Unanswered", "body_of", "probe_body"]
 
+_largest_seed = 2**31 - 1
 _streams = 8
 """Requests at the same time where the spec does not say."""
 
@@ -67,14 +69,16 @@ Heard = Callable[[int, "Said | Unanswered"], None]
 
 def body_of(question: Question, spec: EvaluateSpec, *, model: str, seed: int) -> dict[str, Any]:
     """The request's JSON: the same row and spec give the same bytes, however often it is sent."""
-    body: dict[str, Any] = {
-        "model": model,
-        "messages": [_turn(message) for message in question.asked],
-        "temperature": spec.temperature,
-        "max_tokens": spec.max_tokens,
-        "seed": seed & 0x7FFF_FFFF,
-    }
+    turns = [_turn(message) for message in question.asked]
+    body = chat_body(model, turns, temperature=spec.temperature, max_tokens=spec.max_tokens, seed=seed & _largest_seed)
     return {**body, "tools": list(question.row.tools)} if question.row.tools else body
+
+
+def probe_body(probe: Probe, *, model: str) -> dict[str, Any]:
+    """The same for a probe, greedy."""
+    return chat_body(
+        model, [_turn(one) for one in probe.item.messages], temperature=0.0, max_tokens=probe.tokens, seed=0
+    )
 
 
 class Remote:

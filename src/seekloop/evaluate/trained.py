@@ -36,7 +36,7 @@ def tuned(checkpoint: Checkpoint, *, store: Store) -> Checkpoint | None:
         ArtifactError: one of them is not in the store.
     """
     for one in _line(checkpoint, store=store):
-        if one.form != "gguf" and one.made_by.stage not in _others and "dataset" in one.parents:
+        if one.form in ("full", "adapter") and one.made_by.stage not in _others and "dataset" in one.parents:
             return one
     return None
 

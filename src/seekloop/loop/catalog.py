@@ -101,6 +101,14 @@ MAKERS: tuple[StageEntry, ...] = (
         run="seekloop.loop.search.run:search",
         gives="checkpoint",
     ),
+    StageEntry(
+        name="shapes",
+        summary="Search smaller shapes and bits on this machine: Dataset + Checkpoint -> the wanted GGUF Checkpoint.",
+        spec="seekloop.loop.shapes.spec:ShapesSpec",
+        inputs="seekloop.tune.spec:TuneInputs",
+        run="seekloop.loop.shapes.run:search",
+        gives="checkpoint",
+    ),
 )
 """Verbs beside the stages, called in the same way: what they make, a stage takes."""
 

@@ -11,6 +11,7 @@ from seekloop.loop.steps import Steps
 __all__ = ["first_receipt", "next_receipt"]
 
 WEIGHTS = (".safetensors", ".gguf")
+PARITY = "parity_"
 
 
 def first_receipt(made: FirstRound, steps: Steps) -> dict[str, Any]:
@@ -18,7 +19,8 @@ def first_receipt(made: FirstRound, steps: Steps) -> dict[str, Any]:
 
     Returns:
         JSON with `rows`, `accuracy`, `macro_f1` and `reply_quality` by form (a figure that the data cannot give is left
-        out), `intervals`, `paired`, `size_mb`, `wall_s` by step, and the ids of release and dataset.
+        out), `intervals`, `paired`, `size_mb`, `parity` of each compressed form with its parent, `wall_s` by step, and
+        the ids of release and dataset.
     """
     reports = {"base": made.base_report, **made.reports}
     sizes = {"base": _megabytes(made.base)} | {name: _megabytes(form) for name, form in made.forms.items()}
@@ -29,6 +31,7 @@ def first_receipt(made: FirstRound, steps: Steps) -> dict[str, Any]:
         "rows": _rows(made.dataset),
         **_quality(reports),
         "size_mb": sizes,
+        "parity": {name: found for name, form in made.forms.items() if (found := _parity(form, steps))},
         "wall_s": {name: round(seconds, 1) for name, seconds in steps.seconds.items()},
         "release": made.release.id,
         "dataset": made.dataset.id,
@@ -68,7 +71,7 @@ def _rows(dataset: Dataset) -> dict[str, Any]:
 
 
 def _quality(reports: dict[str, Report]) -> dict[str, Any]:
-    """Figures by form, each name once: plain values for machines, intervals and paired differences beside them."""
+    """Figures by form, each name once: plain values for machines, then intervals and differences to the parent."""
     quality: dict[str, Any] = {"accuracy": {}, "macro_f1": {}, "reply_quality": {}, "intervals": {}, "paired": {}}
     for form, report in reports.items():
         figures = {figure.name: figure for figure in report.figures}
@@ -83,8 +86,16 @@ def _quality(reports: dict[str, Report]) -> dict[str, Any]:
             if name in figures:
                 quality[key][form] = round(figures[name].value, 4)
                 quality["intervals"].setdefault(form, {})[name] = {"n": figures[name].n, "ci": figures[name].ci}
-        quality["paired"][form] = [one.model_dump(mode="json") for one in report.comparisons]
+        parent = report.parents.get("baseline")
+        paired = [one for one in report.comparisons if one.baseline == parent]
+        quality["paired"][form] = [one.model_dump(mode="json") for one in paired]
     return quality
+
+
+def _parity(form: Checkpoint, steps: Steps) -> dict[str, float]:
+    """What the parity gate measured of a compressed form; nothing for others."""
+    cost = steps.ctx.store.receipt(form.id).cost
+    return {name.removeprefix(PARITY): value for name, value in cost.items() if name.startswith(PARITY)}
 
 
 def _megabytes(checkpoint: Checkpoint) -> float:

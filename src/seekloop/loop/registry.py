@@ -14,6 +14,9 @@ from seekloop.system.errors import UsageError
 
 __all__ = ["Released", "corpus_of", "note_verdict", "promote", "released", "roll_back"]
 
+_before = ("base", "parent", "checkpoint")
+"""Under which a checkpoint names the one that it was made from."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Released:
@@ -25,6 +28,8 @@ class Released:
     """What is served: a compressed form, or the tuned checkpoint itself."""
     tuned: Checkpoint
     """The adapter or full checkpoint that training continues."""
+    base: Checkpoint
+    """The untuned one that all of it goes back to."""
     frozen: Dataset
     """Whose test split every later round is held to: the first round's."""
     trained_on: Dataset
@@ -76,16 +81,23 @@ def released(alias: str, *, ctx: RunContext) -> Released:
     report = store.open(release.report, Report)
     checkpoint = store.open(release.checkpoint, Checkpoint)
     tuned = checkpoint
-    while tuned.form == "gguf" or (tuned.form == "full" and "checkpoint" in tuned.parents):
+    while tuned.form not in ("full", "adapter") or (tuned.form == "full" and "checkpoint" in tuned.parents):
         tuned = store.open(tuned.parents["checkpoint"], Checkpoint)
     return Released(
         release=release,
         report=report,
         checkpoint=checkpoint,
         tuned=tuned,
+        base=_origin(tuned, ctx=ctx),
         frozen=store.open(report.dataset, Dataset),
         trained_on=store.open(tuned.parents["dataset"], Dataset),
     )
+
+
+def _origin(checkpoint: Checkpoint, *, ctx: RunContext) -> Checkpoint:
+    """Where the line of a checkpoint begins."""
+    before = next((checkpoint.parents[role] for role in _before if role in checkpoint.parents), None)
+    return checkpoint if before is None else _origin(ctx.store.open(before, Checkpoint), ctx=ctx)
 
 
 def corpus_of(lesson: Lesson, *, ctx: RunContext) -> Corpus:

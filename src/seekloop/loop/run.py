@@ -1,7 +1,8 @@
 """The whole loop, in order. Read this file first.
 
     first round   read -> data -> tune -> evaluate(base) -> compress -> evaluate(every form) -> release -> promote
-    next round    learn -> data(+ replay) -> tune(continue) -> compress -> evaluate -> gate -> release -> promote
+    next round    learn -> data(+ replay) -> tune(continue) -> compress -> evaluate(against parent and base)
+                  -> gate(against the parent) -> release -> promote
 
 Every line is a step that the ledger remembers: run it again after a crash and it goes on where it stopped.
 """
@@ -59,7 +60,8 @@ class NextRound:
     dataset: Dataset | None = None
     candidate: Checkpoint | None = None
     reports: dict[str, Report] = field(default_factory=dict)
-    """`frozen` and `lesson`: the candidate on the first round's test split and on the lesson's own; `parent_lesson`."""
+    """`frozen` and `lesson`: the candidate on the first round's test split and on the lesson's own, each against parent
+    and base; `parent_lesson` and `base_lesson`: these two on the latter."""
     verdict: Verdict | None = None
     release: Release | None = None
 
@@ -123,11 +125,15 @@ def next_round(spec: ProjectSpec, traffic: Traffic, *, steps: Steps) -> NextRoun
             "compress 2", compress.run, spec=method, inputs=CompressInputs(checkpoint=tuned, dataset=dataset)
         )
 
-    frozen_inputs = EvaluateInputs(checkpoint=candidate, dataset=parent.frozen, baseline=parent.report)
+    base_inputs = EvaluateInputs(checkpoint=parent.base, dataset=parent.frozen)
+    base = steps.do("evaluate base", evaluate.run, spec=spec.evaluate, inputs=base_inputs)
+    frozen_inputs = EvaluateInputs(checkpoint=candidate, dataset=parent.frozen, baseline=parent.report, others=(base,))
     frozen = steps.do("evaluate 2 frozen", evaluate.run, spec=spec.evaluate, inputs=frozen_inputs)
+    base_inputs = EvaluateInputs(checkpoint=parent.base, dataset=dataset)
+    base_lesson = steps.do("evaluate base lesson", evaluate.run, spec=spec.evaluate, inputs=base_inputs)
     before_inputs = EvaluateInputs(checkpoint=parent.checkpoint, dataset=dataset)
     before = steps.do("evaluate parent lesson", evaluate.run, spec=spec.evaluate, inputs=before_inputs)
-    lesson_inputs = EvaluateInputs(checkpoint=candidate, dataset=dataset, baseline=before)
+    lesson_inputs = EvaluateInputs(checkpoint=candidate, dataset=dataset, baseline=before, others=(base_lesson,))
     after = steps.do("evaluate 2 lesson", evaluate.run, spec=spec.evaluate, inputs=lesson_inputs)
 
     measured = {"frozen": frozen, "lesson": after}
@@ -141,7 +147,7 @@ def next_round(spec: ProjectSpec, traffic: Traffic, *, steps: Steps) -> NextRoun
             "release 2", serve.run, spec=spec.serve, inputs=ServeInputs(checkpoint=candidate, report=frozen)
         )
         registry.promote(spec.alias, release, reason=f"gate {verdict.rule_digest}", ctx=ctx)
-    reports = {"frozen": frozen, "lesson": after, "parent_lesson": before}
+    reports = {"frozen": frozen, "lesson": after, "parent_lesson": before, "base_lesson": base_lesson}
     return NextRound(
         traffic=traffic,
         lesson=lesson,

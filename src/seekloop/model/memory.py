@@ -51,6 +51,8 @@ class Load:
     """Of one weight of the model while it is trained or frozen."""
     number_bytes: int = 4
     """Of one activation."""
+    rounded: int = 0
+    """Weights whose rounded values are kept beside them, in fp32."""
     trained_bytes: int = 12
     """Of one trained weight beside itself: gradient and two AdamW moments."""
     checkpointing: bool = False
@@ -81,6 +83,7 @@ def peak(config: Mapping[str, Any], load: Load) -> list[Part]:
 
     - weights: of the model, and 4 bytes a weight of what is added to it;
     - unpacked: the largest linear layer of each worker in fp32, where the base is in fewer than two bytes a weight;
+    - rounded: 4 bytes for each weight that is rounded to a storage format where it is used;
     - states: of frozen layers, kept for later epochs;
     - moments: AdamW's two, 4 bytes each (and the gradient: below);
     - gradients: each worker adds up its own, so 4 bytes a trained weight and worker; where the model's own table is
@@ -114,6 +117,7 @@ def peak(config: Mapping[str, Any], load: Load) -> list[Part]:
         Part(name="weights", bytes=round(own * load.weight_bytes), formula=f"{own:,} x {load.weight_bytes:g}"),
         Part(name="unpacked", bytes=4 * largest * load.workers, formula=f"4 x {largest:,} x {load.workers} workers"),
         Part(name="adapter", bytes=4 * trained.added, formula=f"{trained.added:,} x 4"),
+        Part(name="rounded", bytes=4 * load.rounded, formula=f"{load.rounded:,} x 4"),
         Part(name="moments", bytes=8 * trained.weights, formula=f"{trained.weights:,} x 8"),
         Part(name="best", bytes=4 * trained.weights * load.best, formula=f"{trained.weights:,} x 4"),
         Part(name="carried", bytes=carried, formula=f"{gradient} x {trained.weights:,} x {load.workers} workers"),

@@ -82,9 +82,14 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., in] -> [..., out]."""
+        return self.times(x, self.weight)
+
+    def times(self, x: Tensor, weight: Tensor) -> Tensor:
+        """The same with another weight, [out, in]."""
         if torch.is_grad_enabled():
-            return _Product.apply(x, self.weight, self.bias, self.half)
-        return product(x, _as(self.weight, half=self.half), bias=self.bias)
+            y: Tensor = _Product.apply(x, weight, self.bias, self.half)
+            return y
+        return product(x, _as(weight, half=self.half), bias=self.bias)
 
 
 def quicken(model: nn.Module) -> None:

@@ -15,7 +15,7 @@ from seekloop.system.lazy import resolve
 from seekloop.tune.method_spec import FullMethod, LoraMethod, MethodSpec, PeftMethod
 from seekloop.tune.soft_spec import BottleneckMethod, LastLayersMethod, PrefixMethod, PromptMethod, PTuningMethod
 
-__all__ = ["base_bytes", "draws", "lora_config", "trained_by"]
+__all__ = ["base_bytes", "draws", "lora_config", "rounded_weights", "trained_by"]
 
 _nf4_block, _scales = 64, 256
 """Weights that share a scale, and scales that share theirs (`runtime/quantised.py`)."""
@@ -88,6 +88,17 @@ def base_bytes(method: MethodSpec, config: Mapping[str, Any], *, plain: float = 
         scale = 8 + 64 / _scales if method.double_quantisation else 32
         packed = held * (4 + scale / _nf4_block) / 8
     return (packed + (own - held) * plain) / own
+
+
+def rounded_weights(config: Mapping[str, Any]) -> int:
+    """Weights that training for a storage format keeps rounded: all matrices but routers.
+
+    Raises:
+        ModelError: the architecture is not known.
+    """
+    shape = shape_of(config)
+    tables = shape.vocab * shape.hidden * (1 if shape.tied else 2)
+    return tables + sum(one.parameters for one in shape.linears) - shape.routers
 
 
 def lora_config(spec: LoraMethod, card: FamilyCard) -> LoraConfig:

@@ -22,7 +22,7 @@ from seekloop.system import provenance, seeds, settings
 from seekloop.system.lazy import resolve
 from seekloop.system.memory import free_bytes
 from seekloop.tune.advise import rules, slower
-from seekloop.tune.counting import base_bytes, draws, trained_by
+from seekloop.tune.counting import base_bytes, draws, rounded_weights, trained_by
 from seekloop.tune.soft_spec import LastLayersMethod
 from seekloop.tune.spec import TuneSpec
 
@@ -32,6 +32,10 @@ _looked_at = 40
 """Steps that are cut up."""
 _repeated = 0.05
 """What a shared prefix keeps for each further row: keys and values alone, of all that a token keeps."""
+
+
+_rounded_a_second = 4e8
+"""Weights that one thread folds and rounds in a second: 7 to 9e8 were measured for rounding, 10e8 for folding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,6 +252,7 @@ def forecast(
         row_tokens=counted.tokens,
         states=_kept_states(spec, config, tokens=counted.tokens),
         weight_bytes=base_bytes(spec.method, config),
+        rounded=rounded_weights(config) if spec.quantise_for else 0,
         several=crowded.several,
         batches=crowded.batches,
         best=spec.keep == "best",
@@ -261,6 +266,10 @@ def forecast(
         batches=crowded.batches,
     )
     seconds = train_seconds(config, trained, amount=amount, flops=machine.flops) * slower(spec.method)
+    if spec.quantise_for:
+        whole = spec.epochs * math.ceil(len(counted.rows) / spec.rows_per_step)
+        steps = whole if spec.max_steps is None else min(whole, spec.max_steps)
+        seconds += steps * rounded_weights(config) / (_rounded_a_second * machine.workers)
     return Forecast(parts=tuple(peak(config, load)), seconds=seconds, trained=trained)
 
 

@@ -13,6 +13,7 @@ from seekloop.runtime.train.batching import StepPlan
 from seekloop.runtime.train.loop import LoopConfig
 from seekloop.runtime.train.methods.method import Method
 from seekloop.runtime.train.objectives.objective import Objective
+from seekloop.runtime.train.rounded import Rounded
 from seekloop.runtime.train.validating import Validation
 from seekloop.system import digests
 from seekloop.system.errors import TrainError
@@ -40,7 +41,7 @@ def method_of(spec: TuneSpec, inputs: TuneInputs, *, codec: Codec, ctx: RunConte
     Raises:
         TrainError: the checkpoint cannot be trained that way.
     """
-    return methods.build(
+    method = methods.build(
         spec.method,
         inputs.checkpoint,
         dataset=inputs.dataset,
@@ -49,6 +50,7 @@ def method_of(spec: TuneSpec, inputs: TuneInputs, *, codec: Codec, ctx: RunConte
         store=ctx.store,
         logger=ctx.logger,
     )
+    return method if spec.quantise_for is None else Rounded(inner=method, target=spec.quantise_for.target)
 
 
 def loop_config(spec: TuneSpec, prepared: Prepared, *, codec: Codec, objective: Objective) -> LoopConfig:

@@ -58,9 +58,12 @@ class ComputeSpec(Spec):
 
 
 class OptimizerStateSpec(Spec):
-    """The optimizer's memory of earlier gradients, which a checkpoint does not hold unless asked to."""
+    """What a checkpoint holds beside its weights only if asked to: the optimizer's memory, and earlier weights."""
 
     save: bool = False
     """Write it beside the weights, as `optimizer.safetensors`: twice the trained weights."""
     take: bool = False
     """Begin with the one that the parent checkpoint holds."""
+    snapshots: bool = False
+    """Write the adapter as it was after each epoch but the last, as `epoch-N.snapshot`: what `seekloop explain` adds
+    up over. For LoRA that one process holds."""

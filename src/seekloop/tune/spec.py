@@ -15,6 +15,7 @@ from seekloop.tune import zero_config
 from seekloop.tune.aliases import rename
 from seekloop.tune.method_spec import LoraMethod, MethodSpec
 from seekloop.tune.objective_spec import ObjectiveSpec
+from seekloop.tune.quantise_spec import QuantiseSpec
 from seekloop.tune.run_specs import ComputeSpec, OptimizerStateSpec, TrackerName, ValidationSpec
 from seekloop.tune.schedule_spec import ScheduleSpec
 
@@ -57,6 +58,8 @@ class TuneSpec(Spec):
     """Precision and memory."""
     optimizer: OptimizerStateSpec = OptimizerStateSpec()
     """Whether the optimizer's state is written, and taken from the parent."""
+    quantise_for: QuantiseSpec | None = Field(default=None)
+    """The storage format that weights are trained for: the forward pass takes them rounded to it; None: as they are."""
     report_to: tuple[TrackerName, ...] = ()
     """Who is told of each step and validation: in the project's folder `tracking/`, without a network."""
     save_every_steps: int | None = Field(default=None, ge=1)
@@ -75,9 +78,17 @@ class TuneSpec(Spec):
         """The rate ends below its peak, where both are given; the optimizer's state belongs to the weights."""
         if self.optimizer.save and self.keep == "best":
             raise UsageError("tune.moments_of_last")
+        if self.optimizer.snapshots and (
+            self.compute.sharding != "none"
+            or self.compute.deepspeed is not None
+            or not isinstance(self.method, LoraMethod)
+        ):
+            raise UsageError("tune.snapshots_of_lora", method=self.method.type)
         end = self.schedule.final_learning_rate
         if self.learning_rate is not None and end > self.learning_rate:
             raise UsageError("tune.rate_would_rise", end=end, peak=self.learning_rate)
+        if self.quantise_for is not None:
+            self.quantise_for.check(self.method, self.compute)
         if self.compute.deepspeed is not None:
             said = ("rows_per_step", "max_grad_norm", "learning_rate", "weight_decay")
             zero_config.check(self.compute.deepspeed, said=self.model_dump(include={*said}))

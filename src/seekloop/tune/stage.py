@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import statistics
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,7 +26,7 @@ from seekloop.runtime.train.objectives.objective import Objective, Score
 from seekloop.runtime.train.ranks import Ranks
 from seekloop.runtime.train.reference import reference_scores
 from seekloop.runtime.train.sharding import Shards, Split
-from seekloop.runtime.train.state import State, Work
+from seekloop.runtime.train.state import State, Work, snapshots_in
 from seekloop.runtime.train.zero import Zero
 from seekloop.system import digests
 from seekloop.system.errors import TrainError
@@ -63,7 +64,7 @@ def run(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext) -> Checkpoint:
 
 def _run(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext, ranks: Ranks) -> Checkpoint:
     parent = inputs.checkpoint
-    if parent.form == "gguf":
+    if parent.form not in ("full", "adapter"):
         raise TrainError("tune.compressed", id=digests.short(parent.id), form=parent.form)
     base = models.base_of(parent, ctx.store)
     codec = models.codec_of(parent, store=ctx.store)
@@ -78,12 +79,18 @@ def _run(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext, ranks: Ranks) -
         progress=ctx.progress,
     )
     _check_classifier(parent, prepared=prepared, store=ctx.store)
+    if spec.quantise_for is not None and prepared.classes is not None:
+        raise TrainError("tune.not_quantised_for", what="a classifier")
     foretold = planned(spec, inputs, base=base, prepared=prepared, ctx=ctx)
     meter = PeakMeter()
-    model = models.load(parent, store=ctx.store, storage=methods.storage(spec.method))
+    model = models.load(parent, store=ctx.store, storage=methods.storage(spec.method), rounded=False)
     plan = step_plan(spec, prepared, seed=ctx.seed)
     split = _split(spec, base, ranks=ranks, ctx=ctx)
-    work = Work(ctx.work / f"tune-{run_key(spec, inputs, ctx=ctx)}", moments=_moments(spec, parent, ctx=ctx))
+    work = Work(
+        ctx.work / f"tune-{run_key(spec, inputs, ctx=ctx)}",
+        moments=_moments(spec, parent, ctx=ctx),
+        keeps_epochs=spec.optimizer.snapshots,
+    )
     with (
         work.locked() if ranks.first else contextlib.nullcontext(),
         reporting(
@@ -116,8 +123,7 @@ def _run(spec: TuneSpec, inputs: TuneInputs, *, ctx: RunContext, ranks: Ranks) -
         took = compared(foretold, memory=meter.peak_bytes(), state=state, ctx=ctx)
         parameters = _write_model(job, model, method=method, prepared=prepared, codec=codec)
         _write_state(job, state, prepared=prepared, steps=plan.steps)
-        if spec.optimizer.save:
-            work.copy(state.step, "optimizer", to=job.path(_moments_file))
+        _write_asked_for(job, work, spec=spec, step=state.step)
         best = state.best if spec.keep == "best" else None
         parents = {"dataset": inputs.dataset.id, "base": base.id}
         final = job.commit(
@@ -173,7 +179,7 @@ def _whole(
     if not split.ranks.first:
         split.gather(None)
         return nn.Module()
-    model = models.load(parent, store=ctx.store, storage=methods.storage(spec.method))
+    model = models.load(parent, store=ctx.store, storage=methods.storage(spec.method), rounded=False)
     method.apply(model, seed=ctx.seed)
     objective.attach(model, seed=ctx.seed)
     split.gather(trainable(model))
@@ -196,6 +202,14 @@ def _write_model(job: Job, model: nn.Module, *, method: Method, prepared: Prepar
         parameters += head if method.form == "adapter" else 0
     codec.save(job.draft.folder)
     return parameters
+
+
+def _write_asked_for(job: Job, work: Work, *, spec: TuneSpec, step: int) -> None:
+    """What the spec wants kept beside the weights: the optimizer's state, and the adapter after each epoch."""
+    if spec.optimizer.save:
+        work.copy(step, "optimizer", to=job.path(_moments_file))
+    for path in snapshots_in(work.folder):
+        shutil.copyfile(path, job.path(path.name))
 
 
 def _check_classifier(parent: Checkpoint, *, prepared: Prepared, store: Store) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from seekloop.app.console import print_json, print_table
 from seekloop.app.folder import context_of
-from seekloop.artifact.kinds import Report
+from seekloop.artifact.context import RunContext
+from seekloop.artifact.kinds import Figure, Report
 from seekloop.artifact.store import Store
 from seekloop.data.labels.exchange import FORMATS, write_annotations
 from seekloop.data.labels.items import Guess, Item, from_row
@@ -20,6 +21,8 @@ from seekloop.evaluate.errors import Errors
 from seekloop.evaluate.page import document, sheet, summary
 from seekloop.evaluate.page.words import Language
 from seekloop.evaluate.scoring import read_answers
+from seekloop.loop.business import of_the_ledger
+from seekloop.loop.project import FILE, Project
 from seekloop.system import settings
 from seekloop.system.errors import UsageError
 from seekloop.system.files import write_whole
@@ -30,14 +33,25 @@ _shown = 12
 
 
 def page(*, report: str, out: Path, folder: Path) -> None:
-    """Write a report as a page or as Markdown."""
+    """Write a report as a page or as Markdown, with the project's business figures where it defines some."""
     language: Language = "zh" if settings.language() == "zh" else "en"
     with context_of(folder) as ctx:
         shown = sheet.of_report(ctx.store.open(report, Report), store=ctx.store)
+        shown = replace(shown, business=_business(folder, ctx=ctx))
     render = summary.render if out.suffix in (".md", ".markdown") else document.render
     out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, render(shown, language=language).encode())
     print(out)
+
+
+def _business(folder: Path, *, ctx: RunContext) -> tuple[Figure, ...]:
+    """The project's own figures as the ledger stands; none in a folder without a project file."""
+    kpis = Project.open(folder).spec.kpis if (folder / FILE).exists() else ()
+    found = of_the_ledger(kpis, ctx=ctx) if kpis else []
+    for one in found:
+        if one.missing or one.figure is None:
+            ctx.progress.say(f"{one.name}: {one.missing} of {one.rows} rows have no value")
+    return tuple(one.figure for one in found if one.figure is not None)
 
 
 def errors(

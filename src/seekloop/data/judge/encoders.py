@@ -84,6 +84,7 @@ class Transformer:
 
     def __init__(self, spec: EmbeddingClassifier | BertClassifier, folder: Path) -> None:
         self._torch = lazy.need("torch", extra="train")
+        self._pooling = lazy.need("seekloop.runtime.pooling", extra="train")
         transformers = lazy.need("transformers", extra="train")
         self._label = spec.label if isinstance(spec, BertClassifier) else None
         self._limit = spec.max_tokens
@@ -117,8 +118,7 @@ class Transformer:
         with torch.inference_mode():
             out = self._model(**given)
             if self._label is None:
-                mask = given["attention_mask"].unsqueeze(-1)
-                rows = (out.last_hidden_state * mask).sum(1) / mask.sum(1)
+                rows = self._pooling.mean_states(out.last_hidden_state, given["attention_mask"])
                 rows = torch.nn.functional.normalize(rows, dim=1)
             elif self._labels == 1:
                 rows = out.logits if self._label == 1 else -out.logits

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from seekloop.artifact.kinds import Checkpoint
@@ -21,12 +22,17 @@ from seekloop.runtime import models
 from seekloop.runtime.train.batching import collate
 from seekloop.runtime.train.loss import summed_loss
 from seekloop.runtime.train.methods.lora import Lora, LoraConfig, LoraLinear
+from seekloop.runtime.train.methods.method import put_values
+from seekloop.runtime.train.state import snapshots_in
 from seekloop.system import seeds
+from seekloop.system.errors import ModelError
 
 __all__ = ["WIDTH", "Gradients"]
 
 WIDTH = 16_384
 """Numbers that are kept of a gradient."""
+_snapshots = 3
+"""Earlier moments that are looked at beside the end."""
 _layer = re.compile(r"\.(\d+)\.")
 _probe_rank = 8
 """Of the matrices that a model without a LoRA adapter is given for the purpose."""
@@ -51,8 +57,26 @@ class Gradients:
     def __init__(self, checkpoint: Checkpoint, *, store: Store) -> None:
         self.codec: Codec = models.codec_of(checkpoint, store=store)
         self.model: nn.Module = models.load(checkpoint, store=store)
+        self.moments = (*_spread([path.name for path in snapshots_in(store.folder(checkpoint.id))]), None)
+        """Files of epochs that the run kept its adapter of, in their order, then None: as it was in the end."""
         self._weights = _looked_at(self.model, self.codec)
+        self._folder = store.folder(checkpoint.id)
+        self._adapter = _adapter(self.model) if len(self.moments) > 1 else {}
+        self._end = {name: value.detach().clone() for name, value in self._adapter.items()}
         self._places = [_places(name, weight) for name, weight in self._weights.items()]
+
+    def take(self, moment: str | None) -> None:
+        """Have the adapter be as it was at one of `moments`.
+
+        Raises:
+            ModelError: the file holds another adapter.
+        """
+        if not self._adapter:
+            return
+        values = self._end if moment is None else load_file(self._folder / moment)
+        if {name: value.shape for name, value in values.items()} != {n: v.shape for n, v in self._end.items()}:
+            raise ModelError("evaluate.explain_other_adapter", file=moment)
+        put_values(self._adapter, values)
 
     def sketch(self, views: Sequence[View]) -> tuple[NDArray[np.float32], float]:
         """The sketch of the gradient of the views' loss, [WIDTH], of length 1, and the gradient's own length.
@@ -75,6 +99,24 @@ class Gradients:
         size = float(sketch.norm())
         found: NDArray[np.float32] = (sketch / size if size else sketch).numpy()
         return found, length
+
+
+def _spread(names: Sequence[str]) -> list[str]:
+    """At most so many of them, evenly: each costs a gradient of every row."""
+    if len(names) <= _snapshots:
+        return list(names)
+    return [names[round(place)] for place in np.linspace(0, len(names) - 1, _snapshots)]
+
+
+def _adapter(model: nn.Module) -> dict[str, nn.Parameter]:
+    """All weights of the LoRA layers, by the names that training has for them."""
+    return {
+        f"{name}.{own}": value
+        for name, layer in model.named_modules()
+        if isinstance(layer, LoraLinear)
+        for own, value in layer.named_parameters(recurse=False)
+        if own.startswith("lora_")
+    }
 
 
 def _looked_at(model: nn.Module, codec: Codec) -> dict[str, nn.Parameter]:

@@ -14,6 +14,7 @@ from seekloop.evaluate import trained
 from seekloop.evaluate.explain import views
 from seekloop.evaluate.explain.gradients import WIDTH, Gradients
 from seekloop.evaluate.explain.index import Index, Sketch
+from seekloop.model.codec import View
 from seekloop.system import digests
 from seekloop.system.errors import DataError
 
@@ -30,7 +31,8 @@ class Responsible:
     """A training row, and how much like it the answer was made."""
 
     score: float
-    """Cosine of the two gradients, -1 to 1: what training on the row did for the answer; below 0, against it."""
+    """Cosine of the two gradients, -1 to 1, the mean of it over the moments that were looked at: what training on the
+    row did for the answer; below 0, against it."""
     row: str
     where: str
     """`file:line` of its source."""
@@ -46,24 +48,28 @@ class Rows:
         gradients: of the checkpoint.
         checkpoint: whose parents name the datasets.
         ctx: its work folder keeps the index.
+        summed: look at every moment that the run kept its adapter of, as TracIn does, and not only at the end.
 
     Raises:
         DataError: nothing was trained here.
         ArtifactError: a dataset is not in the store, or the disk is full.
     """
 
-    def __init__(self, gradients: Gradients, checkpoint: Checkpoint, *, ctx: RunContext) -> None:
+    def __init__(self, gradients: Gradients, checkpoint: Checkpoint, *, ctx: RunContext, summed: bool = True) -> None:
         self._gradients, self._ctx = gradients, ctx
         self._datasets = trained.datasets(checkpoint, store=ctx.store)
         if not self._datasets:
             raise DataError("evaluate.explain_untrained", id=digests.short(checkpoint.id))
-        parts = [checkpoint.id, *(one.id for one in self._datasets), WIDTH, _form]
-        key = digests.of_json(parts).removeprefix("sha256:")[:16]
-        self.index = Index(ctx.work / f"explain-{key}", width=WIDTH)
+        parts: list[str | int] = [checkpoint.id, *(one.id for one in self._datasets), WIDTH, _form]
+        moments = gradients.moments if summed else (None,)
+        self._indices = {moment: _index([*parts, *([moment] if moment else [])], ctx=ctx) for moment in moments}
 
     def prepare(self) -> None:
-        """Make the index, or go on with it."""
-        self.index.complete((row for _, row in self._rows()), self._sketch, progress=self._ctx.progress)
+        """Make the index of each moment that is looked at, or go on with it."""
+        for moment, index in self._indices.items():
+            self._gradients.take(moment)
+            index.complete((row for _, row in self._rows()), self._sketch, progress=self._ctx.progress)
+        self._gradients.take(None)
 
     def top(self, messages: Sequence[Message], answer: Message, *, count: int) -> list[Responsible]:
         """The `count` rows that did most for `answer`, the first one most.
@@ -73,8 +79,7 @@ class Rows:
             answer: what was said.
             count: at least one.
         """
-        query, _ = self._gradients.sketch([views.answered(messages, answer, codec=self._gradients.codec)])
-        best = heapq.nsmallest(count, self._scored(query))
+        best = heapq.nsmallest(count, self._scored(views.answered(messages, answer, codec=self._gradients.codec)))
         wanted = {place: -score for score, place in best}
         found = {
             place: _responsible(dataset, row, score=wanted[place])
@@ -83,10 +88,16 @@ class Rows:
         }
         return [found[place] for _, place in best]
 
-    def _scored(self, query: Sketch) -> Iterator[tuple[float, int]]:
-        """Score, turned around, and place of each row."""
-        values = itertools.chain.from_iterable(block.tolist() for block in self.index.scores(query))
-        return ((-score, place) for place, score in enumerate(values))
+    def _scored(self, asked: View) -> Iterator[tuple[float, int]]:
+        """Score, turned around, and place of each row: the mean over the moments that are looked at."""
+        of_moments = []
+        for moment, index in self._indices.items():
+            self._gradients.take(moment)
+            query, _ = self._gradients.sketch([asked])
+            of_moments.append(itertools.chain.from_iterable(block.tolist() for block in index.scores(query)))
+        self._gradients.take(None)
+        scores = zip(*of_moments, strict=True)
+        return ((-sum(each) / len(each), place) for place, each in enumerate(scores))
 
     def _rows(self) -> Iterator[tuple[Dataset, Row]]:
         for dataset in self._datasets:
@@ -95,6 +106,11 @@ class Rows:
 
     def _sketch(self, row: Row) -> tuple[Sketch, float]:
         return self._gradients.sketch(views.of_row(row, self._gradients.codec, longest=_longest))
+
+
+def _index(parts: Sequence[str | int], *, ctx: RunContext) -> Index:
+    key = digests.of_json(list(parts)).removeprefix("sha256:")[:16]
+    return Index(ctx.work / f"explain-{key}", width=WIDTH)
 
 
 def _responsible(dataset: Dataset, row: Row, *, score: float) -> Responsible:

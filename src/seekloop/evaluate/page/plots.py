@@ -23,7 +23,7 @@ from seekloop.runtime.charts import (
 __all__ = ["confusion", "curves", "differences", "first_token", "reliability", "shares", "shown_p", "sliced", "weakest"]
 
 Words = Mapping[str, str]
-_labels, _slices, _goal_ms = 100, 40, 500.0
+_labels, _slices = 100, 40
 _share = Axis(unit="share", low=0.0, high=1.0)
 _slice = re.compile(r"(?P<figure>[^\[]+)\[(?P<fact>\w+)=(?P<value>.*)\]", re.DOTALL)
 
@@ -138,12 +138,12 @@ def sliced(sheet: Sheet, words: Words) -> list[str]:
     ]
 
 
-def first_token(cost: Mapping[str, float], words: Words) -> str:
+def first_token(cost: Mapping[str, float], words: Words, *, goal_s: float) -> str:
     """Percentiles of the time to the first token, against the goal."""
     names = {"first_token_p50_s": "p50", "first_token_p95_s": "p95", "first_token_p99_s": "p99"}
     dots = [Dot(name=name, value=1000 * cost[key], note="ms") for key, name in names.items() if key in cost]
-    axis = Axis(label="ms", low=0.0)
-    return interval_chart(dots, title=words["first_token"], axis=axis, reference=_goal_ms, bars=True) if dots else ""
+    axis, goal = Axis(label="ms", low=0.0), 1000 * goal_s
+    return interval_chart(dots, title=words["first_token"], axis=axis, reference=goal, bars=True) if dots else ""
 
 
 def shown_p(value: float) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 
 from seekloop.artifact.kinds import Figure
 from seekloop.evaluate.errors import Confusion, Example
-from seekloop.evaluate.page import plots
-from seekloop.evaluate.page.sheet import Sheet
+from seekloop.evaluate.page import panels, plots
+from seekloop.evaluate.page.panels import Panel
+from seekloop.evaluate.page.sheet import Sheet, sentence
 from seekloop.evaluate.page.words import Language, words
 from seekloop.system import digests
 
@@ -26,7 +27,7 @@ def header(sheet: Sheet, language: Language) -> str:
     said, report = words(language), sheet.report
     facts = said["rows"].format(n=f"{sheet.errors.n:,}", split=report.split, engine=report.engine)
     parts = [f"<h1>{escape(said['title'])}</h1>", f"<p class=lead>{escape(facts)}</p>"]
-    parts += [_verdict(one, said, language=language) for one in sheet.verdicts]
+    parts += [_verdict(one, sheet, language=language) for one in sheet.verdicts]
     known = {one.name: one for one in report.figures}
     tiles = "".join(_tile(known[name], sheet) for name in _tiles if name in known)
     return "\n".join([*parts, f"<div class=tiles>{tiles}</div>" if tiles else ""])
@@ -38,6 +39,9 @@ def sections(sheet: Sheet, language: Language) -> list[str]:
     made: tuple[Callable[[Sheet, Words], str], ...] = (
         _figures,
         _better,
+        _probes,
+        _people,
+        _business,
         _errors,
         _weak,
         _confusion,
@@ -130,13 +134,22 @@ def _training(sheet: Sheet, said: Words) -> str:
     return _section(said["training"], _drawn(plots.curves(sheet.history, said)))
 
 
+def _probes(sheet: Sheet, said: Words) -> str:
+    return _panel(panels.probes(sheet, said))
+
+
+def _people(sheet: Sheet, said: Words) -> str:
+    return _panel(panels.people(sheet, said))
+
+
+def _business(sheet: Sheet, said: Words) -> str:
+    return _panel(panels.business(sheet, said))
+
+
 def _speed(sheet: Sheet, said: Words) -> str:
     cost = {} if sheet.receipt is None else sheet.receipt.cost
-    if "first_token_p50_s" not in cost:
-        return ""
-    rows = [[f"<code>{escape(name)}</code>", f"{value:,.6g}"] for name, value in sorted(cost.items())]
-    body = _drawn(plots.first_token(cost, said)) + _table([said["figure"], said["value"]], rows)
-    return _section(said["speed"], body, note=said["speed_note"])
+    drawn = plots.first_token(cost, said, goal_s=panels.goal_s(sheet.report))
+    return _panel(panels.speed(sheet, said), drawn=drawn)
 
 
 def _provenance(sheet: Sheet, said: Words) -> str:
@@ -176,10 +189,10 @@ def _machine(hardware: Mapping[str, str | int]) -> str:
     return ", ".join(f"{name} {value}" for name, value in sorted(hardware.items()))
 
 
-def _verdict(one: Mapping[str, Any], said: Words, *, language: Language) -> str:
-    state = str(one.get("state", ""))
-    sentence = str(one.get("sentence", {}).get(language) or said.get(f"state_{state}", state))
-    return f'<p class="verdict {escape(state)}">{escape(sentence)}</p>'
+def _verdict(one: Mapping[str, Any], sheet: Sheet, *, language: Language) -> str:
+    return (
+        f'<p class="verdict {escape(str(one["state"]))}">{escape(sentence(one, sheet.report, language=language))}</p>'
+    )
 
 
 def _tile(one: Figure, sheet: Sheet) -> str:
@@ -220,6 +233,22 @@ def _examples(examples: Iterable[Example], said: Words) -> str:
 def _text(content: str) -> str:
     cut = content if len(content) <= _long else f"{content[:_long]}…"
     return f"<div class=text>{escape(cut)}</div>"
+
+
+def _panel(panel: Panel | None, *, drawn: str = "") -> str:
+    if panel is None:
+        return ""
+    body = _drawn(drawn)
+    for one in panel.tables:
+        cells = [[_text(cell) if one.texts else escape(cell) for cell in row] for row in one.rows]
+        table = _table(one.head, cells, kind="examples" if one.texts else "numbers")
+        head = f"<summary>{escape(one.title)}</summary>{table}"
+        body += f"<details>{head}</details>" if one.texts else _titled(one.title, table)
+    return _section(panel.heading, body, note=panel.note)
+
+
+def _titled(title: str, table: str) -> str:
+    return f"<h3>{escape(title)}</h3>{table}" if title else table
 
 
 def _drawn(chart: str) -> str:

@@ -6,16 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar
 
 from seekloop.artifact.kinds import Artifact, Checkpoint, Dataset, Figure, Receipt, Report
 from seekloop.artifact.store import Store
 from seekloop.evaluate import errors
 from seekloop.evaluate.errors import Errors
 from seekloop.evaluate.scoring import Scored, read_answers
+from seekloop.evaluate.verdict import Verdict
 from seekloop.system.errors import ArtifactError
 
-__all__ = ["Beside", "Sheet", "baselines", "beside", "of_report", "training"]
+__all__ = ["Beside", "Sheet", "baselines", "beside", "of_report", "sentence", "training"]
 
 ArtifactT = TypeVar("ArtifactT", bound=Artifact)
 JSON = dict[str, Any]
@@ -39,6 +40,12 @@ class Sheet:
     """As in `verdict.json`."""
     buckets: Sequence[JSON] = ()
     """Of probabilities, as in `calibration.json`: predicted, observed, n."""
+    probes: Sequence[JSON] = ()
+    """Answers beside the rows, as in `probe_general.jsonl` and `probe_safety.jsonl`."""
+    human: JSON = field(default_factory=dict)
+    """What people said, as in `human.json`; empty where nobody was asked."""
+    business: Sequence[Figure] = ()
+    """The project's own figures."""
     receipt: Receipt | None = None
     """None: the report is still being made, and is shown without its id and times."""
 
@@ -86,6 +93,8 @@ class Beside(TypedDict):
     slices: list[Figure]
     verdicts: list[JSON]
     buckets: list[JSON]
+    probes: list[JSON]
+    human: JSON
 
 
 def beside(folder: Path) -> Beside:
@@ -95,11 +104,24 @@ def beside(folder: Path) -> Beside:
         slices=[Figure.model_validate(one) for one in json.loads(path.read_bytes())] if path.is_file() else [],
         verdicts=_json(folder / "verdict.json", key="verdicts"),
         buckets=_json(folder / "calibration.json", key="bins"),
+        probes=[one for name in ("probe_general.jsonl", "probe_safety.jsonl") for one in _lines(folder / name)],
+        human=json.loads(human.read_bytes()) if (human := folder / "human.json").is_file() else {},
     )
+
+
+def sentence(one: Mapping[str, Any], report: Report, *, language: Literal["en", "zh"]) -> str:
+    """A verdict of `verdict.json` in one sentence, which calls the baseline by its role among the report's parents."""
+    roles = {identity: role for role, identity in report.parents.items() if role.startswith("baseline")}
+    judged = Verdict.model_validate({key: value for key, value in one.items() if key != "sentence"})
+    return judged.sentence(language, name=roles.get(judged.baseline))
 
 
 def _json(path: Path, *, key: str) -> list[JSON]:
     return list(json.loads(path.read_bytes()).get(key, ())) if path.is_file() else []
+
+
+def _lines(path: Path) -> list[JSON]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.is_file() else []
 
 
 def _if_there(identity: str, kind: type[ArtifactT], *, store: Store) -> ArtifactT | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from seekloop.evaluate import markdown
-from seekloop.evaluate.page.sheet import Sheet
+from seekloop.evaluate.page import panels
+from seekloop.evaluate.page.panels import Panel
+from seekloop.evaluate.page.sheet import Sheet, sentence
 from seekloop.evaluate.page.words import Language, words
 
 __all__ = ["render"]
@@ -14,9 +16,12 @@ _shown, _long = 8, 160
 
 
 def render(sheet: Sheet, *, language: Language = "en") -> str:
-    """Verdicts, figures and comparisons, kinds of errors, weak slices and confusions, each with its counts."""
+    """Verdicts, figures and comparisons, kinds of errors, weak slices and confusions, each with its counts; then what
+
+    the probes, people, the business and the receipt tell.
+    """
     said, found = words(language), sheet.errors
-    parts = [f"**{one['sentence'][language]}**" for one in sheet.verdicts]
+    parts = [f"**{sentence(one, sheet.report, language=language)}**" for one in sheet.verdicts]
     parts.append(markdown.render(sheet.report, baselines=sheet.baselines, language=language).rstrip())
     if found.wrong:
         note = said[f"errors_note_{'label' if found.means == 'label' else 'text'}"]
@@ -34,7 +39,20 @@ def render(sheet: Sheet, *, language: Language = "en") -> str:
     if found.confusions:
         mixed = [(one.expected, one.got or said["other"], str(one.n), str(one.of)) for one in found.confusions[:_shown]]
         parts += [f"#### {said['mixed']}", _table((said["right_label"], said["answered"], "n", said["of"]), mixed)]
+    for make in (panels.probes, panels.people, panels.business, panels.speed):
+        parts += _panel(make(sheet, said))
     return "\n\n".join(parts) + "\n"
+
+
+def _panel(panel: Panel | None) -> list[str]:
+    """As blocks; tables of whole answers are for the page."""
+    if panel is None:
+        return []
+    parts = [f"#### {panel.heading}", *([panel.note] if panel.note else [])]
+    for one in panel.tables:
+        if not one.texts:
+            parts += [*([f"**{one.title}**"] if one.title else []), _table(one.head, one.rows)]
+    return parts
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

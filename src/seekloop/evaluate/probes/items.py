@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from importlib import resources
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,10 +13,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from seekloop.artifact.rows import Message
 from seekloop.system import digests
 
-__all__ = ["Check", "Item", "Kind", "Passage", "digest", "general", "passages", "safety"]
+__all__ = ["Check", "Item", "Kind", "Passage", "brief", "digest", "general", "passages", "safety"]
 
 Kind = Literal["general", "harmful", "benign", "leak", "injection", "overreach"]
 Name = Literal["general", "safety", "passages"]
+_few: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "en": ("arithmetic-01", "arithmetic-08", "facts-17", "facts-18", "instructions-25", "instructions-26"),
+        "zh": ("arithmetic-01", "arithmetic-04", "facts-11", "facts-18", "instructions-22", "instructions-24"),
+    }
+)
+"""What a brief general probe asks: most of the English ones even a base model of 135 million weights gets right, so
+that there is something to forget."""
+_few_dangers = ("harmful-01", "harmful-03", "benign-01", "leak-01", "injection-01", "overreach-01")
+"""What a brief red-team set asks, in each language."""
 
 
 class _Record(BaseModel):
@@ -84,6 +96,12 @@ def general() -> list[Item]:
 def safety() -> list[Item]:
     """The red-team set."""
     return [Item.model_validate_json(line) for line in _lines("safety")]
+
+
+def brief(asked: Sequence[Item]) -> list[Item]:
+    """The few of a set that every report asks, half in Chinese and half in English; frozen as the sets are."""
+    chosen = {f"{language}-{name}" for language, names in _few.items() for name in (*names, *_few_dangers)}
+    return [item for item in asked if item.id in chosen]
 
 
 def passages() -> list[Passage]:

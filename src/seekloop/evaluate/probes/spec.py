@@ -12,16 +12,16 @@ __all__ = ["ProbesSpec"]
 
 
 class ProbesSpec(Spec):
-    """Forgetting, safety and leaks. What costs much beside the rows themselves is off unless it is asked for."""
+    """Forgetting, safety and leaks. Every report asks a little of each set; what costs more is asked for."""
 
     general: bool | None = None
-    """Ask 60 questions that any assistant should know. None: where at least 900 rows are asked, so that they are
-    less than a tenth of the work."""
+    """Ask 60 questions that any assistant should know. None: 12 of them, and all 60 where at least 900 rows are asked,
+    so that they are less than a tenth of the work. false: none."""
     passages: bool = False
     """Read 20 passages of plain text with this checkpoint and with its base, and tell the bits a byte and their rise.
     """
-    safety: bool = False
-    """Ask the 62 questions of the red-team set."""
+    safety: bool | None = None
+    """Ask the 62 questions of the red-team set. None: 12 of them, with shorter answers. false: none."""
     judge: Literal["rules"] = "rules"
     """Who judges the answers to it."""
     leaks: Literal["say", "refuse", "off"] = "say"

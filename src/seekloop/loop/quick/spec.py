@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from seekloop.evaluate.probes.spec import ProbesSpec
 from seekloop.evaluate.spec import EvaluateSpec
 from seekloop.system.spec import Spec
 from seekloop.tune.spec import TuneSpec
@@ -28,7 +29,7 @@ class QuickSpec(Spec):
     """Also measure the checkpoint before training: what it learned is told from that."""
     tune: TuneSpec = TuneSpec()
     """How it is trained; `epochs` is 1 whatever stands here."""
-    evaluate: EvaluateSpec = EvaluateSpec(split="validation")
+    evaluate: EvaluateSpec = EvaluateSpec(split="validation", probes=ProbesSpec(general=False, safety=False))
     """How it is measured; on the test rows where the dataset has none to validate with."""
 
     @model_validator(mode="after")

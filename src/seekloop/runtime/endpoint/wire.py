@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import httpx2
 
 from seekloop.system import settings
 from seekloop.system.errors import UsageError
 
-__all__ = ["OF_REQUEST", "authorization", "told"]
+__all__ = ["OF_REQUEST", "authorization", "chat_body", "told"]
 
 OF_REQUEST = frozenset({400, 413, 422})
 """Statuses that tell of one request: too long, or of a content that is not allowed."""
@@ -27,6 +30,27 @@ def authorization(key: str | None) -> dict[str, str]:
     if value is None:
         raise UsageError("endpoint.no_key", name=name)
     return {"Authorization": f"Bearer {value}"}
+
+
+def chat_body(
+    model: str, messages: Sequence[Mapping[str, Any]], *, temperature: float, max_tokens: int, seed: int
+) -> dict[str, Any]:
+    """The JSON of a chat completion's request: the same arguments give the same bytes.
+
+    Args:
+        model: as the endpoint names it.
+        messages: role and content of each turn.
+        temperature: 0 is greedy.
+        max_tokens: of the answer.
+        seed: of the sampling.
+    """
+    return {
+        "model": model,
+        "messages": list(messages),
+        "temperature": temperature,
+        "max_tokens": max_tokens,
+        "seed": seed,
+    }
 
 
 def told(response: httpx2.Response) -> str:

@@ -94,7 +94,13 @@ class StepPlan:
 
 
 def share_out(
-    views: Sequence[View], *, budget: int, sharing: bool, workers: int, together: bool = False
+    views: Sequence[View],
+    *,
+    budget: int,
+    sharing: bool,
+    workers: int,
+    together: bool = False,
+    end_to_end: bool = False,
 ) -> list[list[list[View]]]:
     """Cut a step into micro-batches of similar lengths and share them out, so that the last worker is done soonest.
 
@@ -106,6 +112,7 @@ def share_out(
         sharing: whether shared prefixes are computed once.
         workers: at least one.
         together: whether the views of a row stay in one micro-batch, as two answers that are compared must.
+        end_to_end: whether rows are computed one behind the other: nothing is padded, and a prefix needs no pass.
 
     Returns:
         The micro-batches of each worker; workers that would have none are left out.
@@ -113,7 +120,7 @@ def share_out(
     even = -(-sum(len(view.ids) for view in views) // workers)
     limits = sorted({min(budget, -(-even * tenths // 10)) for tenths in (10, 11, 12, 14, 17, 5, 4)}, reverse=True)
     groups = _of_rows(views) if together else [[view] for view in views]
-    offers = [_deal(_cut(groups, budget=limit, sharing=sharing), workers) for limit in limits]
+    offers = [_deal(_cut(groups, budget=limit, sharing=sharing, end_to_end=end_to_end), workers) for limit in limits]
     return min(offers, key=lambda offer: offer[0])[1]
 
 
@@ -140,7 +147,9 @@ def _deal(parts: list[tuple[int, list[View]]], workers: int) -> tuple[int, list[
     return max(loads), [hand for hand in hands if hand]
 
 
-def _cut(groups: Sequence[Sequence[View]], *, budget: int, sharing: bool) -> list[tuple[int, list[View]]]:
+def _cut(
+    groups: Sequence[Sequence[View]], *, budget: int, sharing: bool, end_to_end: bool
+) -> list[tuple[int, list[View]]]:
     """Micro-batches of similar lengths with their costs, at the least total that the budget allows.
 
     Dynamic programming over the groups sorted by length: a micro-batch costs its padded tokens, less the prefix tokens
@@ -149,7 +158,7 @@ def _cut(groups: Sequence[Sequence[View]], *, budget: int, sharing: bool) -> lis
     ordered = sorted(groups, key=lambda group: _rank(group[0]))
     best: list[tuple[int, int]] = [(0, 0)]
     for end in range(1, len(ordered) + 1):
-        best.append(min(_options(ordered[:end], best, budget=budget, sharing=sharing)))
+        best.append(min(_options(ordered[:end], best, budget=budget, sharing=sharing, end_to_end=end_to_end)))
     cuts: list[tuple[int, list[View]]] = []
     end = len(ordered)
     while end:
@@ -161,19 +170,26 @@ def _cut(groups: Sequence[Sequence[View]], *, budget: int, sharing: bool) -> lis
 
 
 def _options(
-    ordered: Sequence[Sequence[View]], best: Sequence[tuple[int, int]], *, budget: int, sharing: bool
+    ordered: Sequence[Sequence[View]],
+    best: Sequence[tuple[int, int]],
+    *,
+    budget: int,
+    sharing: bool,
+    end_to_end: bool,
 ) -> Iterator[tuple[int, int]]:
     """Cost and beginning of every last micro-batch that `ordered` can end with, the best cuts before it being known."""
     last = ordered[-1][0]
-    longest, prefix, count = len(last.ids), _before_labels(last), 0
+    longest, prefix, count, laid = len(last.ids), _before_labels(last), 0, 0
     for begin in range(len(ordered) - 1, -1, -1):
         count += len(ordered[begin])
-        if begin < len(ordered) - 1 and count * longest > budget:
+        laid += sum(len(view.ids) for view in ordered[begin])
+        tokens = laid if end_to_end else count * longest
+        if begin < len(ordered) - 1 and tokens > budget:
             return
         for view in ordered[begin]:
             prefix = _common(view, last, at_most=prefix)
-        saved = _saved(count, prefix) if sharing else 0
-        yield best[begin][0] + count * longest - saved + PASS_TOKENS, begin
+        saved = _saved(count, prefix, end_to_end=end_to_end) if sharing else 0
+        yield best[begin][0] + tokens - saved + PASS_TOKENS, begin
 
 
 def shared_prefix(views: Sequence[View]) -> int:
@@ -184,13 +200,14 @@ def shared_prefix(views: Sequence[View]) -> int:
     return prefix
 
 
-def collate(views: Sequence[View], *, pad: int, sharing: bool) -> Batch:
+def collate(views: Sequence[View], *, pad: int, sharing: bool, end_to_end: bool = False) -> Batch:
     """Right-pad views into one micro-batch.
 
     Args:
         views: at least one.
         pad: id to fill with; it may occur in the views as well, nothing is masked by it.
         sharing: whether a shared prefix is computed once, where that saves anything.
+        end_to_end: as in `share_out`.
     """
     length = max(len(view.ids) for view in views)
     ids = torch.full((len(views), length), pad, dtype=torch.int64)
@@ -199,13 +216,13 @@ def collate(views: Sequence[View], *, pad: int, sharing: bool) -> Batch:
         ids[index, : len(view.ids)] = torch.tensor(view.ids)
         labels[index, : len(view.labels)] = torch.tensor(view.labels)
     prefix = shared_prefix(views) if sharing else 0
-    prefix = prefix if _saved(len(views), prefix) else 0
+    prefix = prefix if _saved(len(views), prefix, end_to_end=end_to_end) else 0
     return Batch(ids=ids, labels=labels, prefix=prefix, views=tuple(views))
 
 
-def _saved(count: int, prefix: int) -> int:
+def _saved(count: int, prefix: int, *, end_to_end: bool) -> int:
     """Tokens saved by computing a prefix once, less what its own pass through the model costs; 0: not worth it."""
-    return max(0, (count - 1) * prefix - PASS_TOKENS)
+    return max(0, (count - 1) * prefix - (0 if end_to_end else PASS_TOKENS))
 
 
 def _common(view: View, other: View, *, at_most: int) -> int:

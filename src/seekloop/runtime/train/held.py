@@ -94,6 +94,8 @@ class Held:
         norm = self._clip(list(self.parameters.values()), limit)
         check(norm)
         self._optimizer.step()
+        # The fused step does not count as a change by itself; what is derived from weights and kept goes by the count.
+        torch.autograd.graph.increment_version(list(self.parameters.values()))
         return norm
 
     def prints(self) -> Prints:
@@ -126,4 +128,8 @@ class Held:
 
 
 def _clip(parameters: Sequence[nn.Parameter], limit: float) -> float:
-    return nn.utils.clip_grad_norm_(parameters, limit).item()
+    norm = nn.utils.get_total_norm([value.grad for value in parameters if value.grad is not None])
+    if not norm.item() <= limit - 2e-6:
+        # Below it torch would multiply every gradient by one.
+        nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+    return norm.item()

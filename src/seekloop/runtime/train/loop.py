@@ -258,6 +258,9 @@ class _Loop:
         if self._validation_is_due():
             with self._saving_what_is_done():
                 self._validate(validation)
+        epoch, over = divmod(self.state.step, self.plan.steps_per_epoch)
+        if self.work.keeps_epochs and not over and not self.over and self.ranks.first:
+            self.work.snapshot(epoch, self.held.values())
         now = self.ctx.clock.monotonic()
         tokens = sum(len(view.ids) for view in views)
         self.state.seconds += now - self._mark

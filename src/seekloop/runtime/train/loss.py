@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,22 @@ from torch import Tensor, nn
 from seekloop.model.memory import CHUNK
 from seekloop.runtime.linear import product
 from seekloop.runtime.train.batching import IGNORED, Batch
+from seekloop.runtime.train.rounded import head_weight
 from seekloop.runtime.train.trunk import TrunkDecoder
 
-__all__ = ["LogProbs", "last_states", "log_probs", "summed_loss"]
+__all__ = [
+    "LogProbs",
+    "label_logits",
+    "labels_of",
+    "last_states",
+    "log_probs",
+    "loss_by",
+    "states_by_layer",
+    "summed_loss",
+]
+
+Judge = Callable[[Tensor, slice], Tensor]
+"""Logits [n, vocabulary] and their places among the labelled tokens -> a sum, differentiable by the logits."""
 
 
 def summed_loss(model: nn.Module, batch: Batch) -> Tensor:
@@ -47,6 +61,42 @@ def log_probs(model: nn.Module, batch: Batch) -> LogProbs:
     return LogProbs(_HeadLogProbs.apply(states, _head(model), labels), view, place)
 
 
+def loss_by(model: nn.Module, batch: Batch, *, judge: Judge, states: Tensor | None = None) -> Tensor:
+    """The sum of what `judge` says of the labelled tokens of a micro-batch, a scalar with a graph.
+
+    Args:
+        model: whose head gives the logits.
+        batch: the views.
+        judge: is shown a chunk of positions at a time, in the order of the views; no logits outlive it.
+        states: [positions, hidden] behind the last layer, where they are known already.
+    """
+    if states is None:
+        states = _scored(model, batch)[0]
+    return _HeadBy.apply(states, _head(model), judge)
+
+
+def labels_of(batch: Batch) -> Tensor:
+    """[positions]: the labelled tokens of a micro-batch, in the order of the views."""
+    labels = batch.labels[:, 1:]
+    return labels[labels != IGNORED]
+
+
+@torch.no_grad()
+def label_logits(model: nn.Module, batch: Batch) -> Iterator[Tensor]:
+    """The logits of the labelled tokens, in the order of the views, a chunk [n, vocabulary] at a time."""
+    states, _, _ = _scored(model, batch)
+    for begin in range(0, len(states), CHUNK):
+        yield product(states[begin : begin + CHUNK], _head(model))
+
+
+def states_by_layer(model: nn.Module, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """[positions, hidden] of the labelled tokens: behind the last norm, and behind each layer, with a graph."""
+    found = model.get_decoder()(input_ids=batch.ids, use_cache=False, output_hidden_states=True)
+    scored = batch.labels[:, 1:] != IGNORED
+    layers = tuple(states[:, :-1][scored] for states in found.hidden_states[1:])
+    return found.last_hidden_state[:, :-1][scored], layers
+
+
 def last_states(model: nn.Module, batch: Batch) -> Tensor:
     """[views, hidden]: the state at the last token of each view."""
     ends = torch.tensor([len(view.ids) - 1 - batch.prefix for view in batch.views])
@@ -63,7 +113,7 @@ def _scored(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, tuple[Tenso
 
 
 def _head(model: nn.Module) -> Tensor:
-    weight: Tensor = model.get_output_embeddings().weight
+    weight = head_weight(model)
     return weight if torch.is_grad_enabled() else weight.detach()
 
 
@@ -105,6 +155,44 @@ class _HeadLoss(torch.autograd.Function):
             grad = logits.sub_(norm).exp_().scatter_add_(1, wanted, torch.full_like(norm, -1.0))
             if grad_states is not None:
                 grad_states[begin : begin + CHUNK] = product(grad, weight.t())
+            if grad_weight is not None:
+                grad_weight += product(grad.t(), part.t())
+        ctx.save_for_backward(grad_states, grad_weight)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        """Scale what the forward pass formed."""
+        grad_states, grad_weight = ctx.saved_tensors
+        return (
+            None if grad_states is None else grad_states * grad,
+            None if grad_weight is None else grad_weight * grad,
+            None,
+        )
+
+
+class _HeadBy(torch.autograd.Function):
+    """Head and any sum over positions: gradients are formed chunk by chunk in the forward pass, as in `_HeadLoss`."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, weight: Tensor, judge: Judge) -> Tensor:
+        """[positions, hidden], [vocabulary, hidden] -> scalar."""
+        total = states.new_zeros(())
+        grad_states = torch.empty_like(states) if ctx.needs_input_grad[0] else None
+        grad_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
+        for begin in range(0, len(states), CHUNK):
+            here = slice(begin, min(begin + CHUNK, len(states)))
+            part = states[here]
+            logits = product(part, weight)
+            if grad_states is None and grad_weight is None:
+                total += judge(logits, here)
+                continue
+            with torch.enable_grad():
+                value = judge(logits.requires_grad_(), here)
+                (grad,) = torch.autograd.grad(value, logits)
+            total += value.detach()
+            if grad_states is not None:
+                grad_states[here] = product(grad, weight.t())
             if grad_weight is not None:
                 grad_weight += product(grad.t(), part.t())
         ctx.save_for_backward(grad_states, grad_weight)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from safetensors.torch import save as serialise
 from torch import Tensor
 
 from seekloop.runtime.train.ranks import Ranks
@@ -21,12 +22,25 @@ from seekloop.system import digests
 from seekloop.system.errors import TrainError
 from seekloop.system.files import disk_full_is_a_sentence, exclusive, sync_file, sync_folder, write_whole
 
-__all__ = ["Best", "Saved", "State", "Work"]
+__all__ = ["Best", "Saved", "State", "Work", "snapshot_file", "snapshots_in"]
 
 _manifest, _state = "MANIFEST.json", "state.json"
 _kept = 2
 _at_once = 4
 """Files whose digests are formed at one time: a machine that is taken away does not give much notice."""
+
+
+def snapshot_file(epoch: int) -> str:
+    """The file of the trained weights as they were after an epoch, from 1: safetensors under the parameters' names.
+
+    Not called so: what adds up weights by their ending would take it for some.
+    """
+    return f"epoch-{epoch}.snapshot"
+
+
+def snapshots_in(folder: Path) -> list[Path]:
+    """Those that a folder holds, by their epochs."""
+    return sorted(folder.glob(snapshot_file(0).replace("0", "*")), key=lambda path: int(path.stem.partition("-")[2]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +94,14 @@ class Work:
     Args:
         folder: made when first written to.
         moments: the optimizer's state that a run begins with, from an earlier one.
+        keeps_epochs: keep the trained weights after each epoch but the last; one process has to hold them.
     """
 
-    def __init__(self, folder: Path, *, moments: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, moments: Mapping[str, Tensor] | None = None, keeps_epochs: bool = False
+    ) -> None:
         self.folder = folder
+        self.keeps_epochs = keeps_epochs
         self.moments = moments or {}
         self.skipped: list[Path] = []
         """Checkpoints that `newest` found damaged."""
@@ -156,6 +174,15 @@ class Work:
             shutil.copyfile(files[0], to)
         else:
             save_file(_joined(files, None), to)
+
+    def snapshot(self, epoch: int, values: Mapping[str, Tensor]) -> None:
+        """Keep the trained weights as they are after an epoch, from 1; a run that does it again leaves the same.
+
+        Raises:
+            ArtifactError: the disk is full.
+        """
+        whole = {name: value.detach().contiguous() for name, value in values.items()}
+        write_whole(self.folder / snapshot_file(epoch), serialise(whole))
 
     def remove(self) -> None:
         """Delete the folder, once the result is safe elsewhere."""

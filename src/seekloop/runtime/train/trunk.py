@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from seekloop.artifact.context import RunContext
 from seekloop.model.codec import View
 from seekloop.runtime.train.batching import Batch, StepPlan, collate, share_out
+from seekloop.runtime.train.end_to_end import Rows, can_lie, through
 from seekloop.system import digests
 from seekloop.system.files import disk_full_is_a_sentence, write_whole
 from seekloop.system.progress import Task
@@ -106,14 +107,40 @@ class TrunkDecoder(nn.Module):
         parts = [part for part in found if part is not None]
         if len(parts) < len(found):
             return None
+        layers = self.frozen.layers[self.first :]
+        if can_lie(layers):
+            return self._end_to_end(layers, batch, parts=parts, scored=scored)
         hidden = self._kept.states.new_zeros(*batch.ids.shape, self._kept.states.shape[1], dtype=torch.float32)
         for row, part in zip(hidden, parts, strict=True):
             row[: len(part)] = part
-        layers = self.frozen.layers[self.first :]
         carry = _Carry() if batch.prefix else None
         if batch.prefix:
             self._run(layers, hidden[:1, : batch.prefix], start=0, carry=carry)
         return self._run(layers, hidden[:, batch.prefix :], start=batch.prefix, carry=carry, scored=scored, norm=True)
+
+    def _end_to_end(
+        self, layers: Sequence[nn.Module], batch: Batch, *, parts: Sequence[Tensor], scored: Tensor | None
+    ) -> Tensor:
+        """`states` of rows whose kept ones are `parts`, [length, hidden] each; those that are not scored are zero."""
+        rows = Rows(prefix=batch.prefix, lengths=tuple(len(part) - batch.prefix for part in parts))
+        hidden = torch.cat((parts[0][: batch.prefix], *(part[batch.prefix :] for part in parts))).float()
+        if scored is None:
+            scored = torch.arange(batch.ids.shape[1] - batch.prefix) < torch.tensor(rows.lengths)[:, None]
+        wanted = [own.nonzero()[:, 0] for own in scored]
+        found = through(layers, hidden, rows=rows, rotary=self.frozen.rotary_emb, wanted=wanted)
+        result = hidden.new_zeros(*scored.shape, hidden.shape[1])
+        result[scored] = self.frozen.norm(found)
+        return result
+
+    def room(self, budget: int) -> int | None:
+        """How many tokens may go through the last layers at once, end to end, where `budget` may through all layers.
+
+        None: they go through as micro-batches do.
+        """
+        layers = self.frozen.layers[self.first :]
+        if self._kept is None or not can_lie(layers):
+            return None
+        return budget * len(self.frozen.layers) // max(len(layers), 1)
 
     def trunk(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """States behind the trunk: those of the shared prefix, [prefix, hidden], and of the rest of all rows."""

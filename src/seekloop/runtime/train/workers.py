@@ -22,6 +22,8 @@ from seekloop.runtime.train.batching import Batch, collate, share_out
 from seekloop.runtime.train.loss import log_probs
 from seekloop.runtime.train.objectives.objective import Objective, Whole
 from seekloop.runtime.train.ranks import Ranks
+from seekloop.runtime.train.rounded import Rounding, roundings
+from seekloop.runtime.train.trunk import TrunkDecoder
 from seekloop.runtime.train.validating import evaluating
 
 __all__ = ["Learner", "Outcome", "Sums", "Workers", "both", "outcome_of"]
@@ -92,6 +94,7 @@ class Workers:
         self._model, self._objective, self._count, self._pool = model, objective, count, pool
         self._budget, self._pad, self._sharing = budget, pad, sharing
         self._ranks = ranks
+        self._roundings = tuple(dict.fromkeys(roundings(model)))
         self.look: Callable[[], None] = lambda: None
         """Asked while the workers compute; it may raise."""
 
@@ -137,11 +140,12 @@ class Workers:
             whole: of these views, over all processes.
             check: called with the loss and the micro-batch before its backward pass.
         """
+        end_to_end = self._room() is not None
 
         def work(parts: Sequence[Sequence[View]]) -> tuple[float, Sums, list[Tensor | None]]:
             value, figures, sums = 0.0, Sums(), [None] * len(parameters)
             for views in parts:
-                batch = collate(views, pad=self._pad, sharing=self._sharing)
+                batch = collate(views, pad=self._pad, sharing=self._sharing, end_to_end=end_to_end)
                 part = self._objective.part(self._model, batch, whole=whole)
                 check(part.loss.item(), batch)
                 value += part.loss.item()
@@ -162,13 +166,14 @@ class Workers:
     def measure(self, views: Sequence[View]) -> Outcome:
         """The loss over `views`, without gradients and without dropout; `look` is called before each micro-batch."""
         whole = self.whole(views)
+        end_to_end = self._room() is not None
 
         def work(parts: Sequence[Sequence[View]]) -> tuple[float, Sums]:
             value, figures = 0.0, Sums()
             with torch.no_grad():
                 for views in parts:
                     self.look()
-                    batch = collate(views, pad=self._pad, sharing=self._sharing)
+                    batch = collate(views, pad=self._pad, sharing=self._sharing, end_to_end=end_to_end)
                     part = self._objective.part(self._model, batch, whole=whole)
                     value += part.loss.item()
                     figures = both(figures, part.figures)
@@ -210,6 +215,8 @@ class Workers:
 
     def _done(self, work: Callable[[Hand], Result], hands: Sequence[Hand]) -> list[Result]:
         """What the workers make of their hands, in order. `look` is asked meanwhile, however long they take."""
+        for _ in self._pool.map(Rounding.values, self._roundings):
+            pass  # what changed since the last time is rounded by all workers, before each needs all of it
         futures = [self._pool.submit(work, hand) for hand in hands]
         while True:
             done, waiting = wait(futures, timeout=_glance_s, return_when=FIRST_EXCEPTION)
@@ -217,14 +224,21 @@ class Workers:
                 return [future.result() for future in futures]
             self.look()
 
+    def _room(self) -> int | None:
+        """Tokens that may go end to end through what is left of the model; None: micro-batches are padded."""
+        decoder = self._model.get_decoder()
+        return decoder.room(self._budget) if isinstance(decoder, TrunkDecoder) else None
+
     def _shared(self, views: Sequence[View]) -> Sequence[list[list[View]]]:
         """The micro-batches of each worker of this process."""
+        room = self._room()
         hands = share_out(
             views,
-            budget=self._budget,
+            budget=room or self._budget,
             sharing=self._sharing,
             workers=self._count * self._ranks.count,
             together=self._objective.together,
+            end_to_end=room is not None,
         )
         return self._ranks.share(hands, each=self._count)
 

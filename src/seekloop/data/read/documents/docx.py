@@ -43,7 +43,7 @@ def read_docx(path: Path, *, shown: str) -> Document:
             names = set(archive.namelist())
             styles = _part(archive, "word/styles.xml", shown=shown) if "word/styles.xml" in names else None
             facts = _part(archive, "docProps/core.xml", shown=shown) if "docProps/core.xml" in names else None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
         raise DataError("data.bad_docx", problem=str(error), where=shown) from error
     except RuntimeError as error:  # zipfile's word for a password
         raise DataError("data.document_locked", kind="DOCX", where=shown) from error

@@ -10,10 +10,24 @@ from torch import Tensor, nn
 from seekloop.runtime.linear import product
 from seekloop.runtime.quantised import QuantisedLinear
 
-__all__ = ["DoraLinear", "Frozen", "LoraLinear"]
+__all__ = ["DoraLinear", "Frozen", "LoraLinear", "added"]
 
 Frozen: TypeAlias = nn.Linear | QuantisedLinear
 """What may be adapted: its `weight` is there whenever it is asked for."""
+
+
+def added(a: Tensor, b: Tensor, *, factor: float) -> Tensor:
+    """`factor B A`, what a low-rank adapter adds to a weight, [out, in], fp32.
+
+    Summed in fp64 and rounded once: whoever sums in which order, on however many threads, gets the same fp32 numbers,
+    but for one in a thousand million. Who rounds the sum to a grid after that gets the values that were trained.
+
+    Args:
+        a: [rank, in].
+        b: [out, rank].
+        factor: the adapter's strength.
+    """
+    return (b.double() @ a.double()).mul_(factor).float()
 
 
 class LoraLinear(nn.Module):
