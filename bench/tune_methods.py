@@ -2,6 +2,9 @@
 
 `python -m bench.tune_methods FOLDER [METHOD…]` measures all of them or some; FOLDER holds `banking77/` and
 `llamafactory_demo/`. Each runs in a process of its own, so that peak memory is its own.
+
+Which ten matters more than which method: LoRA's own figure is the mean over five draws, of seeds 0 to 4, and all other
+methods are compared with it on the first ten by name. A draw that was measured is kept in `runs/`: killed, it goes on.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ import gzip
 import hashlib
 import json
 import math
+import random
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -37,10 +42,24 @@ from seekloop.runtime.bases import open_base
 from seekloop.runtime.train.batching import collate, labelled
 from seekloop.runtime.train.loss import summed_loss
 from seekloop.runtime.train.methods.method import trainable
+from seekloop.system import provenance
+from seekloop.system.files import write_whole
 from seekloop.system.spec import Spec
 from seekloop.tune.methods.build import build
 
-__all__ = ["ASKED", "AS_LISTED", "INTENTS", "METHODS", "ROWS_PER_INTENT", "SEED", "banking_rows", "measures"]
+__all__ = [
+    "ASKED",
+    "AS_LISTED",
+    "DRAWS",
+    "INTENTS",
+    "METHODS",
+    "ROWS_PER_INTENT",
+    "SEED",
+    "banking_row",
+    "banking_rows",
+    "dataset_of",
+    "measures",
+]
 
 SEED = 7
 INTENTS, ROWS_PER_INTENT, TESTS_PER_INTENT = 10, 24, 20
@@ -49,6 +68,7 @@ SMALL_STEPS = {"epochs": 6, "rows_per_step": 4}
 """Virtual tokens still learn where adapters are done."""
 METHODS: dict[str, dict[str, Any]] = {
     "lora": {"method": {"type": "lora"}},
+    "lora_by_name": {"method": {"type": "lora"}},
     "lora_as_listed": {"method": {"type": "lora"}},
     "full": {"method": {"type": "full"}},
     "bottleneck": {"method": {"type": "bottleneck"}},
@@ -62,6 +82,9 @@ METHODS: dict[str, dict[str, Any]] = {
 """Name -> what its tune spec says; all else is at its default."""
 AS_LISTED = "lora_as_listed"
 """LoRA again, on the ten intents that the file lists first: five of them are about one card on its way."""
+DRAWN, DRAWS = "lora", range(5)
+"""LoRA on intents that seeds draw."""
+KEPT = harness.REPOSITORY / "runs" / "tune_methods"
 ASKED = {"engine": "torch", "max_tokens": 32}
 FIGURES: tuple[tuple[str, str, Literal["higher", "lower"]], ...] = (
     ("accuracy_among_labels", "share", "higher"),
@@ -78,16 +101,42 @@ def measures(data: Path, names: Iterable[str] = METHODS) -> list[Callable[[], Se
 
 
 def _measure(data: Path, name: str) -> Sequence[Record]:
-    command = [sys.executable, "-m", "bench.tune_methods", str(data), "--child", name]
-    found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.splitlines()[-1])
-    right, n = found["right"], found["n"]
+    if name == DRAWN:
+        return _measure_draws(data)
+    which = f"first {INTENTS} intents {'as listed' if name == AS_LISTED else 'by name'}"
+    return _records(name, [_found(data, name)], which=which)
+
+
+def _measure_draws(data: Path) -> Sequence[Record]:
+    """The figures over all draws: rows pooled, costs in the middle."""
+    found = []
+    for draw in DRAWS:
+        kept = KEPT / provenance.code_version().rpartition(".")[2] / f"{DRAWN}-{draw}.json"
+        if not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(kept, json.dumps(_found(data, DRAWN, str(draw))).encode())
+        found.append(json.loads(kept.read_text("utf-8")))
+    shares = (f"{one['right'] / one['n']:.3f} ({one['accuracy_among_labels']:.3f})" for one in found)
+    which = f"{INTENTS} intents drawn with each of the seeds 0 to {len(found) - 1} (among labels): {', '.join(shares)};"
+    return _records(DRAWN, found, which=which)
+
+
+def _found(data: Path, *case: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "bench.tune_methods", str(data), "--child", *case]
+    found: dict[str, float] = json.loads(
+        subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.splitlines()[-1]
+    )
+    print(f"{' '.join(case):16}", *(f"{key} {value:.4g}" for key, value in found.items()), flush=True)
+    return found
+
+
+def _records(name: str, found: Sequence[dict[str, float]], *, which: str) -> Sequence[Record]:
+    right, n = (sum(round(one[key]) for one in found) for key in ("right", "n"))
     facts: dict[str, Any] = {
         "model": "smollm2-135m",
-        "data": f"banking77, first {INTENTS} intents {'as listed' if name == AS_LISTED else 'by name'} x"
-        f" {ROWS_PER_INTENT} rows, greedy; general text: alpaca",
+        "data": f"banking77, {which} x {ROWS_PER_INTENT} rows, greedy; general text: alpaca",
         "seed": SEED,
     }
-    print(f"{name:14}", *(f"{key} {value:.4g}" for key, value in found.items()))
     accuracy = Record(
         name=f"banking77_10_accuracy_{name}",
         value=right / n,
@@ -97,18 +146,31 @@ def _measure(data: Path, name: str) -> Sequence[Record]:
         ci=harness.wilson(right, n),
         **facts,
     )
+    middle = {key: statistics.fmean if key == "accuracy_among_labels" else statistics.median for key, _, _ in FIGURES}
     others = [
-        Record(name=f"banking77_10_{key}_{name}", value=found[key], unit=unit, better=better, n=1, **facts)
+        Record(
+            name=f"banking77_10_{key}_{name}",
+            value=middle[key](one[key] for one in found),
+            unit=unit,
+            better=better,
+            n=len(found),
+            **facts,
+        )
         for key, unit, better in FIGURES
     ]
     return [accuracy, *others]
 
 
-def banking_rows(data: Path, *, as_listed: bool = False) -> tuple[list[Row], list[Row]]:
-    """Train and test rows of the first intents, by name or as the file lists them; of each, those of lowest digest."""
+def banking_rows(data: Path, *, as_listed: bool = False, draw: int | None = None) -> tuple[list[Row], list[Row]]:
+    """Train and test rows of ten intents: the first by name or as the file lists them, or those that a seed draws.
+
+    Of each intent, the rows of lowest digest.
+    """
     folder = data / "banking77"
     listed = json.loads((folder / "categories.json").read_text("utf-8"))
     intents = (listed if as_listed else sorted(listed))[:INTENTS]
+    if draw is not None:
+        intents = sorted(random.Random(draw).sample(sorted(listed), INTENTS))
     with gzip.open(folder / "train.csv.gz", "rt", encoding="utf-8", newline="") as file:
         train = _lowest(csv.DictReader(file), intents, ROWS_PER_INTENT)
     with (folder / "test.csv").open(encoding="utf-8", newline="") as file:
@@ -122,13 +184,13 @@ def _lowest(rows: Iterable[dict[str, str]], intents: Sequence[str], count: int) 
     for row in rows:
         by_intent[row["category"]].add(row["text"])
     return [
-        _row(text, intent)
+        banking_row(text, intent)
         for intent in intents
         for text in sorted(by_intent[intent], key=lambda text: hashlib.sha256(text.encode()).digest())[:count]
     ]
 
 
-def _row(text: str, intent: str) -> Row:
+def banking_row(text: str, intent: str) -> Row:
     return Row(
         id=row_id([text, intent]),
         messages=(
@@ -141,11 +203,11 @@ def _row(text: str, intent: str) -> Row:
     )
 
 
-def _child(data: Path, name: str) -> dict[str, float]:
+def _child(data: Path, name: str, draw: int | None) -> dict[str, float]:
     """Train by one method, and measure what came out."""
     with tempfile.TemporaryDirectory() as folder, RunContext.in_folder(Path(folder), seed=SEED) as ctx:
         base = open_base("smollm2-135m", ctx=ctx)
-        dataset = _dataset(data, as_listed=name == AS_LISTED, ctx=ctx)
+        dataset = dataset_of(banking_rows(data, as_listed=name == AS_LISTED, draw=draw), ctx=ctx)
         began = time.perf_counter()
         spec = tune.TuneSpec.parse(METHODS[name])
         tuned = tune.run(spec, tune.TuneInputs(dataset=dataset, checkpoint=base), ctx=ctx)
@@ -169,8 +231,9 @@ def _child(data: Path, name: str) -> dict[str, float]:
         }
 
 
-def _dataset(data: Path, *, as_listed: bool, ctx: RunContext) -> Dataset:
-    train, test = banking_rows(data, as_listed=as_listed)
+def dataset_of(rows: tuple[Sequence[Row], Sequence[Row]], *, ctx: RunContext) -> Dataset:
+    """Commit train and test rows; labels are answers."""
+    train, test = rows
     splits = {"train": train, "validation": [], "test": test}
     with ctx.job("data", Spec()) as job:
         for name, part in {**splits, "calibration": [], "dropped": []}.items():
@@ -230,6 +293,6 @@ if __name__ == "__main__":
     if len(sys.argv) < 2 or not Path(sys.argv[1]).is_dir():
         sys.exit("error: which folder holds the public data sets?\nhint: python -m bench.tune_methods FOLDER")
     if sys.argv[2:3] == ["--child"]:
-        print(json.dumps(_child(Path(sys.argv[1]), sys.argv[3])))
+        print(json.dumps(_child(Path(sys.argv[1]), sys.argv[3], int(sys.argv[4]) if sys.argv[4:] else None)))
     else:
         harness.run("tune", measures(Path(sys.argv[1]), sys.argv[2:] or METHODS))

@@ -36,6 +36,16 @@ def test_only_a_view_alone_may_exceed_the_budget(views: list[View], budget: int,
         assert len(part) == 1 or len(part) * max(len(view.ids) for view in part) <= budget
 
 
+@given(views=_views(), budget=st.integers(1, 80), workers=st.integers(1, 3))
+def test_end_to_end_the_budget_counts_tokens_without_padding(views: list[View], budget: int, workers: int) -> None:
+    hands = share_out(views, budget=budget, sharing=True, workers=workers, end_to_end=True)
+    assert sorted(view.row for hand in hands for part in hand for view in part) == sorted(view.row for view in views)
+    for part in (part for hand in hands for part in hand):
+        assert len(part) == 1 or sum(len(view.ids) for view in part) <= budget
+        shared = shared_prefix(part) if len(part) > 1 else 0
+        assert collate(part, pad=0, sharing=True, end_to_end=True).prefix == shared
+
+
 @given(views=_views())
 def test_a_shared_prefix_is_the_same_everywhere_and_predicts_no_label(views: list[View]) -> None:
     length = shared_prefix(views)

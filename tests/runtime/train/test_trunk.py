@@ -66,12 +66,13 @@ def test_kept_states_change_no_loss_and_no_weight(
         torch.testing.assert_close(value, expected[name], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("last", [1, 2])
 @pytest.mark.parametrize("sharing", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_kept_states_change_no_gradient(ctx: RunContext, family: str, sharing: bool) -> None:
+def test_kept_states_change_no_gradient(ctx: RunContext, family: str, sharing: bool, last: int) -> None:
     bench = Bench(ctx, family)
     model = bench.model()
-    LastLayers(last=1).apply(model, seed=0)
+    LastLayers(last=last).apply(model, seed=0)
     batch = collate([bench.codec.views(row)[0] for row in rows(9)], pad=bench.codec.pad_id, sharing=sharing)
     assert (batch.prefix > 0) == sharing
     trunk = model.get_decoder()
@@ -89,6 +90,26 @@ def test_kept_states_change_no_gradient(ctx: RunContext, family: str, sharing: b
         assert (one is None) == (other is None)
         if one is not None:
             torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["smollm2", "qwen2"])
+def test_rows_behind_one_another_have_the_states_of_padded_ones(ctx: RunContext, family: str) -> None:
+    bench = Bench(ctx, family)
+    model = bench.model()
+    LastLayers(last=2).apply(model, seed=0)
+    batch = collate([bench.codec.views(row)[0] for row in rows(9)], pad=bench.codec.pad_id, sharing=True)
+    trunk = model.get_decoder()
+    with torch.no_grad():
+        prefix, rest = trunk.trunk(batch)
+        states = [torch.cat((prefix, row[: n - batch.prefix])) for row, n in zip(rest, batch.lengths, strict=True)]
+        expected = trunk(input_ids=batch.ids, use_cache=False).last_hidden_state[:, batch.prefix :]
+        with trunk.keeping(Kept.of_rows([ids[:n] for ids, n in zip(batch.ids, batch.lengths, strict=True)], states)):
+            assert trunk.room(100) == 100
+            found = trunk.states(batch, None)
+    for one, other, length in zip(found, expected, batch.lengths, strict=True):
+        own = length - batch.prefix
+        torch.testing.assert_close(one[:own], other[:own], rtol=1e-4, atol=1e-4)
+        assert not one[own:].any()
 
 
 def test_a_file_does_as_memory_does_and_is_found_again(bench: Bench, tmp_path: Path) -> None:
