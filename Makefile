@@ -7,7 +7,7 @@ PYTHON ?= $(or $(shell command -v python3.11),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-ROOMS := foundation data tune evaluate
+ROOMS := foundation data tune evaluate compress
 # Public data sets, which are not ours to ship; the room `data` and Banking77 are measured on them.
 DATA ?= ../shared/data
 
@@ -48,7 +48,7 @@ fix: install
 bench: $(addprefix bench-,$(ROOMS))
 
 $(addprefix bench-,$(ROOMS)): bench-%: install
-	$(BIN)/python -m bench.$* $(if $(filter data tune evaluate,$*),"$(DATA)")
+	$(BIN)/python -m bench.$* $(if $(filter data tune evaluate compress,$*),"$(DATA)")
 
 # An hour on two cores.
 bench-banking77: install

@@ -14,7 +14,7 @@ from seekloop.artifact.context import RunContext
 from seekloop.artifact.ledger import Ledger
 from seekloop.artifact.rows import Message
 from seekloop.artifact.store import Store
-from seekloop.compress.gguf_export import write_gguf
+from seekloop.compress.gguf.export import write_gguf
 from seekloop.compress.spec import GgufMethod
 from seekloop.runtime import models
 from seekloop.runtime.bases import open_base
@@ -85,7 +85,7 @@ def test_a_gguf_file_becomes_a_checkpoint_without_a_word_on_the_terminal(
 ) -> None:
     tiny = tiny_base(ctx)
     path = tmp_path / "SmolLM2-tiny.gguf"
-    write_gguf(tiny, path, method=GgufMethod(precision="f16"), store=ctx.store, progress=ctx.progress)
+    write_gguf(tiny, path, method=GgufMethod(precision="f16"), importance={}, ctx=ctx)
     capfd.readouterr()
     project = _project(tmp_path / "a", shared, 1)
     base = open_base(f"gguf:{path}#smollm2", ctx=project)
