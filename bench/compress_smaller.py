@@ -36,6 +36,7 @@ from seekloop.runtime.bases import open_base
 from seekloop.runtime.generate.backend import Prompt
 from seekloop.runtime.generate.open import open_backend
 from seekloop.system.spec import Spec
+from seekloop.text.normalize import key
 
 __all__ = ["DISTIL", "PRUNE", "measures", "rows_of"]
 
@@ -66,12 +67,14 @@ def measures(data: Path) -> list[Callable[[], Sequence[Record]]]:
 def rows_of(data: Path) -> tuple[list[Row], list[Row], list[Row], list[Row]]:
     """Labelled train rows, unlabelled transfer rows, rows to choose recipes on, and test rows: no question twice."""
     train, test = banking_rows(data)
-    asked = {row.messages[1].content for row in (*train, *test)}
+    tested = {key(row.messages[1].content) for row in test}
+    train = [row for row in train if key(row.messages[1].content) not in tested]
+    asked = tested | {key(row.messages[1].content) for row in train}
     intents = {row.label for row in train}
     found: defaultdict[str, set[str]] = defaultdict(set)
     with gzip.open(data / "banking77" / "train.csv.gz", "rt", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            if row["category"] in intents and row["text"] not in asked:
+            if row["category"] in intents and key(row["text"]) not in asked:
                 found[row["category"]].add(row["text"])
     transfer: list[Row] = []
     tried: list[Row] = []
