@@ -156,6 +156,14 @@ class LlamaCpp:
             greedy=all(chance.logprob >= chance.top[0][1] for chance in chances),
         )
 
+    async def likelihoods(self, fork: Fork) -> tuple[Likelihood, ...]:
+        """The log-probability of each way after the context.
+
+        Raises:
+            EngineError: they do not fit, or the engine died.
+        """
+        return tuple(await asyncio.gather(*(self.likelihood(fork.context, way) for way in fork.ways)))
+
     async def read(self, ids: Sequence[int], *, top: int) -> tuple[Chance, ...]:
         """What the model gives each id of a text but the first; a step of the engine an id.
 

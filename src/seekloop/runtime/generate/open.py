@@ -15,10 +15,9 @@ from seekloop.runtime.generate.backend_async import AsyncBackend
 from seekloop.runtime.generate.bridge import Awaited, Blocking
 from seekloop.runtime.generate.choice import Choice
 from seekloop.runtime.generate.echo import EchoBackend
+from seekloop.runtime.generate.engine_scorer import EngineScorer
 from seekloop.runtime.generate.likelihood import Scorer
 from seekloop.runtime.generate.llamacpp import LlamaCpp
-from seekloop.runtime.generate.llamacpp_scorer import LlamaCppScorer
-from seekloop.runtime.generate.openvino_scorer import OpenVinoScorer
 from seekloop.runtime.generate.openvino_start import start_openvino
 from seekloop.system import digests, lazy, settings
 from seekloop.system.errors import EngineError
@@ -147,7 +146,7 @@ def open_scorer(
     # A measured choice is one for generating: scoring keeps to the form's own engine.
     chosen, _ = _choose(_usual.get(checkpoint.form, "torch") if engine == "auto" else engine, checkpoint, store=store)
     if chosen == "llamacpp":
-        return LlamaCppScorer(
+        return EngineScorer(
             LlamaCpp.start(
                 store.path(checkpoint.id, "model.gguf"),
                 stop_ids=_rarely_scored(Codec.open(store.folder(checkpoint.id))),
@@ -158,7 +157,7 @@ def open_scorer(
             )
         )
     if chosen == "openvino" and checkpoint.form == "openvino":
-        return OpenVinoScorer(start_openvino(checkpoint, store=store, threads=threads, streams=1, context=context))
+        return EngineScorer(start_openvino(checkpoint, store=store, threads=threads, streams=1, context=context))
     if chosen in ("echo", "openvino"):
         raise EngineError("runtime.no_likelihoods", engine=f"{chosen} ({checkpoint.form})")
     model, classes = _torch_model(checkpoint, store=store, threads=threads)

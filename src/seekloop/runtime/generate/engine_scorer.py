@@ -1,27 +1,40 @@
-"""Log-probabilities with OpenVINO: the context of a fork is read once, its ways in one pass after it."""
+"""Log-probabilities from an engine in a process of its own, fork by fork."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from seekloop.runtime.generate.backend import Backend
+from seekloop.runtime.generate.backend_async import AsyncBackend
 from seekloop.runtime.generate.bridge import Blocking
 from seekloop.runtime.generate.likelihood import Fork, Likelihood
-from seekloop.runtime.generate.openvino import OpenVino
 
-__all__ = ["OpenVinoScorer"]
+__all__ = ["Engine", "EngineScorer"]
 
 
-class OpenVinoScorer:
-    """Scores with one engine process, which holds the weights a second time from the first score on.
+class Engine(AsyncBackend, Protocol):
+    """An engine that tells log-probabilities."""
+
+    async def likelihoods(self, fork: Fork) -> tuple[Likelihood, ...]:
+        """The log-probability of each way after the context.
+
+        Raises:
+            EngineError: they do not fit, or the engine died.
+        """
+
+
+class EngineScorer:
+    """Scores with one engine process.
 
     Args:
-        engine: of a model in OpenVINO's own form.
+        engine: llama.cpp's is started with one stream, a prompt cache and as few stop ids as can be: its only stream
+            then always knows the context that the ways of a fork have in common. OpenVINO's is of a model in its own
+            form, and holds the weights a second time from the first score on.
     """
 
-    def __init__(self, engine: OpenVino) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.name = engine.name
         self._engine = engine
         self._generator = Blocking(engine, streams=1)
