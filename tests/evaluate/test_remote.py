@@ -16,6 +16,7 @@ from seekloop.runtime.generate.bridge import Awaited
 from seekloop.runtime.generate.echo import EchoBackend
 from seekloop.serve.gateway import Gateway
 from seekloop.serve.keys import Keyring
+from seekloop.serve.caller import Caller
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.server import in_thread
 from seekloop.serve.spec import ServeInputs, ServeSpec
@@ -198,7 +199,7 @@ def test_our_own_server_is_measured_and_the_release_is_named(ctx, tiny, dataset_
     gateway = Gateway(
         store=ctx.store,
         ledger=ctx.ledger,
-        keyring=Keyring({"k": "tester"}),
+        keyring=Keyring({"k": Caller(name="tester")}),
         opener=_echo,
         options=GatewayOptions(poll_s=0.01),
     )

@@ -27,6 +27,7 @@ from seekloop.runtime.generate.backend_async import AsyncBackend
 from seekloop.runtime.generate.bridge import Awaited
 from seekloop.runtime.generate.echo import EchoBackend
 from seekloop.serve import stage
+from seekloop.serve.caller import Caller
 from seekloop.serve.gateway import Gateway
 from seekloop.serve.keys import Keyring
 from seekloop.serve.options import GatewayOptions
@@ -166,7 +167,7 @@ class World:
         gateway = Gateway(
             store=self.ctx.store,
             ledger=self.ctx.ledger,
-            keyring=Keyring({KEY: "tester"}),
+            keyring=Keyring({KEY: Caller(name="tester")}),
             opener=opener or self.open,
             options=GatewayOptions(**quick),
         )

@@ -10,6 +10,7 @@ import openai
 import pytest
 
 from seekloop.runtime.generate.backend import Prompt
+from seekloop.serve.caller import Caller
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.recorder import Recorder
 from seekloop.serve.reply import Order, Reply
@@ -114,7 +115,7 @@ def test_an_answer_that_is_cancelled_before_it_begins_leaves_a_row_and_frees_eve
         recorder = Recorder(world.ctx.ledger, window_s=0.0)
         recorder.start()
         prompt = Prompt(ids=(1, 2, 3), stop_ids=worker.codec.stop_ids)
-        order = Order(caller="c", messages=[], prompt=prompt, stops=(), stream=True, asked_at=0.0)
+        order = Order(caller=Caller(name="c"), messages=[], prompt=prompt, stops=(), stream=True, asked_at=0.0)
         worker.lease()
         reply = Reply(
             order, worker=worker, recorder=recorder, clock=world.ctx.clock, on_free=lambda: freed.append(worker.in_use)

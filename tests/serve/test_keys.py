@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from seekloop.serve.caller import Caller
 from seekloop.serve.keys import FILE, Keyring, local_key
 from seekloop.system.errors import UsageError
 
@@ -43,7 +44,8 @@ def test_an_empty_key_file_lets_nobody_in(tmp_path):
 
 
 def test_a_keyring_names_the_caller():
-    ring = Keyring({"a": "alice", "b": "bob"})
-    assert [ring.caller(f"Bearer {key}") for key in ("a", "b", "c", "")] == ["alice", "bob", None, None]
-    assert ring.caller("bearer  a") == "alice"
+    ring = Keyring({"a": Caller(name="alice"), "b": Caller(name="bob")})
+    found = [ring.caller(f"Bearer {key}") for key in ("a", "b", "c", "")]
+    assert [one and one.name for one in found] == ["alice", "bob", None, None]
+    assert ring.caller("bearer  a") == Caller(name="alice")
     assert Keyring({}).caller("Bearer a") is None

@@ -115,9 +115,10 @@ def up(
     project: Folder = HERE,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
+    changes: Changes = [],  # noqa: B006
 ) -> None:
     """Serve the promoted release over the OpenAI API, and follow promotions and rollbacks."""
-    _verb("serving:up", folder=project, host=host, port=port)
+    _verb("serving:up", folder=project, host=host, port=port, changes=changes)
 
 
 @app.command()

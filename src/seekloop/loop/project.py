@@ -18,6 +18,7 @@ from seekloop.evaluate.kpi_spec import Kpi
 from seekloop.evaluate.spec import EvaluateSpec
 from seekloop.learn.spec import LearnSpec
 from seekloop.loop.gates import GateSpec
+from seekloop.serve.options import GatewayOptions
 from seekloop.serve.spec import ServeSpec
 from seekloop.system.errors import UsageError
 from seekloop.system.files import write_whole
@@ -65,6 +66,8 @@ class ProjectSpec(Spec):
     """Which form of `compress` is released; None releases the tuned checkpoint itself."""
     alias: str = "production"
     """Name in the registry that traffic follows."""
+    gateway: GatewayOptions = GatewayOptions()
+    """Limits and waits of `seekloop up`; it serves `alias`, whatever the gateway's own says."""
     learn: LearnSpec = LearnSpec()
     """What counts as a lesson."""
     incremental: IncrementalSpec = IncrementalSpec()

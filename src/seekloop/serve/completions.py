@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
+from seekloop.serve.caller import Caller
 from seekloop.serve.gateway import Gateway
 from seekloop.serve.gone import CLIENT_GONE, unless_gone
 from seekloop.serve.protocol import CompletionRequest
@@ -39,7 +40,7 @@ def completion_routes(gateway: Gateway) -> APIRouter:
     return router
 
 
-async def _replies(gateway: Gateway, body: CompletionRequest, *, caller: str) -> list[Reply]:
+async def _replies(gateway: Gateway, body: CompletionRequest, *, caller: Caller) -> list[Reply]:
     replies: list[Reply] = []
     try:
         for prompt in body.prompts:

@@ -31,7 +31,7 @@ class Door:
         self._max_body = max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through with its caller's name in `request.state.caller`, or refuse it."""
+        """Let a request through with its `Caller` in `request.state.caller`, or refuse it."""
         if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] in OPEN):
             await self._app(scope, receive, send)
             return

@@ -13,6 +13,7 @@ from seekloop.artifact.rows import Message
 from seekloop.artifact.store import Store
 from seekloop.runtime.generate.backend import Prompt
 from seekloop.serve.admission import Admission
+from seekloop.serve.caller import Caller
 from seekloop.serve.keys import Keyring
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.pool import Pool
@@ -86,7 +87,7 @@ class Gateway:
         await self.recorder.close()
         await self.pool.close()
 
-    async def ask(self, request: ChatRequest, *, caller: str) -> Reply:
+    async def ask(self, request: ChatRequest, *, caller: Caller) -> Reply:
         """Accept a conversation: from here on it ends as a row in the ledger.
 
         Raises:
@@ -96,7 +97,7 @@ class Gateway:
         """
         return await self._accept(functools.partial(self._order, request, caller=caller))
 
-    async def complete(self, request: CompletionRequest, prompt: str | Sequence[int], *, caller: str) -> Reply:
+    async def complete(self, request: CompletionRequest, prompt: str | Sequence[int], *, caller: Caller) -> Reply:
         """Accept one raw prompt of a request: from here on it ends as a row in the ledger.
 
         Raises:
@@ -106,28 +107,27 @@ class Gateway:
         return await self._accept(functools.partial(self._raw_order, request, prompt=prompt, caller=caller))
 
     async def _accept(self, order: Callable[..., Order]) -> Reply:
+        """From a request to its reply: who answers, what is asked, whether there is room."""
         asked_at = self.clock.monotonic()
-        await self.admission.enter()
-        worker = None
+        worker = self.pool.lease()
+        entered = False
         try:
-            worker = self.pool.lease()
+            made = order(worker=worker, asked_at=asked_at)
+            await self.admission.enter()
+            entered = True
             reply = Reply(
-                order(worker=worker, asked_at=asked_at),
-                worker=worker,
-                recorder=self.recorder,
-                clock=self.clock,
-                on_free=self.admission.leave,
+                made, worker=worker, recorder=self.recorder, clock=self.clock, on_free=self.admission.leave
             )
         except BaseException:
-            self.admission.leave()
-            if worker is not None:
-                worker.give_back()
+            if entered:
+                self.admission.leave()
+            worker.give_back()
             raise
         self._replies.add(reply)
         reply.when_ended(self._replies.discard)
         return reply
 
-    def _order(self, request: ChatRequest, *, worker: Worker, caller: str, asked_at: float) -> Order:
+    def _order(self, request: ChatRequest, *, worker: Worker, caller: Caller, asked_at: float) -> Order:
         release = worker.release
         self._check_model(request.model, release)
         messages = sent = [message.as_message() for message in request.messages]
@@ -149,7 +149,7 @@ class Gateway:
         *,
         prompt: str | Sequence[int],
         worker: Worker,
-        caller: str,
+        caller: Caller,
         asked_at: float,
     ) -> Order:
         self._check_model(request.model, worker.release)

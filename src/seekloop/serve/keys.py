@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from seekloop.artifact.keys import make_key
+from seekloop.serve.caller import Caller
 from seekloop.system.errors import UsageError
 
 __all__ = ["FILE", "Keyring", "local_key"]
@@ -39,10 +40,10 @@ class Keyring:
     """Who may call.
 
     Args:
-        keys: key -> the caller's name, which is recorded with every answer.
+        keys: key -> whoever holds it.
     """
 
-    def __init__(self, keys: Mapping[str, str]) -> None:
+    def __init__(self, keys: Mapping[str, Caller]) -> None:
         self._callers = {_digest(key): caller for key, caller in keys.items()}
 
     @classmethod
@@ -52,9 +53,9 @@ class Keyring:
         Raises:
             UsageError: as for `local_key`.
         """
-        return cls({local_key(folder): "local"})
+        return cls({local_key(folder): Caller(name="local")})
 
-    def caller(self, authorization: str) -> str | None:
+    def caller(self, authorization: str) -> Caller | None:
         """The caller of an `Authorization: Bearer KEY` header; None: nobody we know.
 
         Every known key is compared, each in constant time.

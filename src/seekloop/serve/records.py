@@ -25,7 +25,7 @@ def record_routes(gateway: Gateway) -> APIRouter:
     @router.post("/feedback")
     async def feedback(request: Request, body: FeedbackRequest) -> dict[str, Any]:
         """Record what somebody thought of an answer; the same id again changes nothing."""
-        given = _feedback(body, caller=request.state.caller, at=gateway.clock.now().isoformat())
+        given = _feedback(body, caller=request.state.caller.name, at=gateway.clock.now().isoformat())
         recorded = await asyncio.to_thread(gateway.ledger.record_feedback, given)
         return {"id": given.id, "answer": given.answer, "recorded": recorded}
 

@@ -17,6 +17,7 @@ from typing import Any
 from seekloop.artifact.ledger import Answer
 from seekloop.model.codec import Delta
 from seekloop.runtime.generate.backend import Chance, Prompt
+from seekloop.serve.caller import Caller
 from seekloop.serve.recorder import Recorder
 from seekloop.serve.stops import StopWatch
 from seekloop.serve.worker import Worker
@@ -33,7 +34,7 @@ _logger = logging.getLogger("seekloop.serve")
 class Order:
     """What was asked, ready for the engine."""
 
-    caller: str
+    caller: Caller
     messages: Sequence[Mapping[str, Any]]
     """As the caller sent them."""
     prompt: Prompt
@@ -229,7 +230,7 @@ class Reply:
             id=self.id,
             release=self.release,
             at=self.created.isoformat(),
-            caller=order.caller,
+            caller=order.caller.name,
             messages=[dict(message) for message in order.messages],
             content=content,
             reasoning=self.reasoning or None,

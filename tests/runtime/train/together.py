@@ -97,7 +97,9 @@ def launched(
     for rank in range(processes):
         with os.fdopen(pipes[rank]) as pipe:
             text = pipe.read()
-        os.waitpid(pids[rank], 0)
+        _, status = os.waitpid(pids[rank], 0)
+        if not text and not (at and rank == victim):
+            raise RuntimeError(f"process {rank} of {processes} ended by itself: {os.waitstatus_to_exitcode(status)}")
         found.append(json.loads(text) if text else [])
     return found
 

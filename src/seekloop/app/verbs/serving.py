@@ -16,14 +16,19 @@ from seekloop.serve.server import serve_forever
 __all__ = ["chat", "promote", "rollback", "up"]
 
 
-def up(*, folder: Path, host: str, port: int) -> None:
+def up(*, folder: Path, host: str, port: int, changes: list[str]) -> None:
     """Serve until interrupted."""
-    project = Project.open(folder)
+    project = Project.open(folder, changes=changes)
     ctx = project.context()
     registry.released(project.spec.alias, ctx=ctx)
     ctx.ledger.close()
     serve_forever(
-        folder, alias=project.spec.alias, host=host, port=port, announce=lambda url: print(f"serving {url}/v1")
+        folder,
+        alias=project.spec.alias,
+        host=host,
+        port=port,
+        options=project.spec.gateway,
+        announce=lambda url: print(f"serving {url}/v1"),
     )
 
 
