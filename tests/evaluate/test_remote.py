@@ -14,9 +14,9 @@ from seekloop.evaluate.spec import EvaluateInputs, EvaluateSpec
 from seekloop.runtime.endpoint.served import open_endpoint
 from seekloop.runtime.generate.bridge import Awaited
 from seekloop.runtime.generate.echo import EchoBackend
+from seekloop.serve.caller import Caller
 from seekloop.serve.gateway import Gateway
 from seekloop.serve.keys import Keyring
-from seekloop.serve.caller import Caller
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.server import in_thread
 from seekloop.serve.spec import ServeInputs, ServeSpec

@@ -9,7 +9,7 @@ __all__ = ["Caller"]
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Whoever holds a key, as the door found them. Everything that is counted or kept apart is so by one of these names."""
+    """Whoever holds a key, as the door found them: what is counted or kept apart is so by one of these names."""
 
     name: str
     """Recorded with every answer."""

@@ -115,9 +115,7 @@ class Gateway:
             made = order(worker=worker, asked_at=asked_at)
             await self.admission.enter()
             entered = True
-            reply = Reply(
-                made, worker=worker, recorder=self.recorder, clock=self.clock, on_free=self.admission.leave
-            )
+            reply = Reply(made, worker=worker, recorder=self.recorder, clock=self.clock, on_free=self.admission.leave)
         except BaseException:
             if entered:
                 self.admission.leave()
