@@ -45,6 +45,7 @@ from seekloop.runtime.train.methods.method import trainable
 from seekloop.system import provenance
 from seekloop.system.files import write_whole
 from seekloop.system.spec import Spec
+from seekloop.text.normalize import key
 from seekloop.tune.methods.build import build
 
 __all__ = [
@@ -174,8 +175,9 @@ def banking_rows(data: Path, *, as_listed: bool = False, draw: int | None = None
     with gzip.open(folder / "train.csv.gz", "rt", encoding="utf-8", newline="") as file:
         train = _lowest(csv.DictReader(file), intents, ROWS_PER_INTENT)
     with (folder / "test.csv").open(encoding="utf-8", newline="") as file:
-        asked = {row.messages[1].content for row in train}
-        test = _lowest((row for row in csv.DictReader(file) if row["text"] not in asked), intents, TESTS_PER_INTENT)
+        asked = {key(row.messages[1].content) for row in train}
+        fresh = (row for row in csv.DictReader(file) if key(row["text"]) not in asked)
+        test = _lowest(fresh, intents, TESTS_PER_INTENT)
     return train, test
 
 
