@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import resource
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -364,6 +365,20 @@ def test_a_draft_in_use_is_not_swept_and_one_whose_process_died_is(store):
         assert len(list((store.root / "tmp").iterdir())) == 2
         assert store.sweep() == 1
         assert draft.path("rows.jsonl").read_bytes() == b"in use"
+
+
+def test_drafts_are_opened_while_another_process_sweeps(store):
+    pid = os.fork()
+    if pid == 0:
+        while True:
+            store.sweep()
+    try:
+        for _ in range(2_000):
+            with store.draft() as draft:
+                draft.path("rows.jsonl").write_bytes(b"in use")
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def test_specs_and_seeds_are_part_of_an_id_and_receipts_are_not(store):

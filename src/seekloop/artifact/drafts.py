@@ -115,9 +115,12 @@ def _locked_folder(parent: Path) -> tuple[Path, int]:
     while True:
         folder = parent / uuid.uuid4().hex
         folder.mkdir(parents=True)
-        lock = os.open(folder, os.O_RDONLY)
+        # A sweep of another process may come between any two lines here, and take the folder for a dead one.
+        try:
+            lock = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # A sweep may have come between the two lines above, and taken the folder for a dead one.
         if folder.is_dir():
             return folder, lock
         os.close(lock)

@@ -28,7 +28,7 @@ from seekloop.tune.spec import TuneSpec
 from tests.runtime.train.judged import disturb, encoded, pairs, verdicts
 from tests.runtime.train.killing import SPEC, context, prepared
 from tests.runtime.train.making import Bench, rows
-from tests.runtime.train.together import launched
+from tests.runtime.train.together import Died, launched
 
 OBJECTIVES = {
     "answers": (AnswersObjective(), rows),
@@ -86,7 +86,16 @@ def trial(folder: Path, name: str, *, then: Sequence[int] = (), **changes: Any) 
     """One run, what is left of it, and the same run again by `then` processes."""
     place = folder / name
     pair = prepared(place)
-    first = launched(place, pair, **changes)
+    try:
+        first = launched(place, pair, **changes)
+    except Died as error:
+        # A machine that is out of memory takes one of many processes; what a process does by itself is no signal.
+        print(f"{name}: {error}", file=sys.stderr)
+        if all(code >= 0 for code in error.args[1].values()):
+            raise
+        place = folder / f"{name}-again"
+        pair = prepared(place)
+        first = launched(place, pair, **changes)
     left = sorted(path.name for path in place.glob("work/*/checkpoint-*/*"))
     again = [launched(place, pair, processes=count, spec=changes["spec"]) for count in then]
     made = [end[0] for ends in (first, *again) for end in ends if end and str(end[0]).startswith("checkpoint:")]

@@ -30,6 +30,10 @@ DROPOUT = TuneSpec.parse({**SPEC.model_dump(exclude_unset=True), "method": {"ran
 FULL = TuneSpec.parse({**SPEC.model_dump(exclude_unset=True), "method": "full"})
 
 
+class Died(RuntimeError):
+    """A process ended that nobody had told to."""
+
+
 def agreed() -> list[object]:
     """What two processes make of different gradients, texts, and a failure of the second one."""
     with Ranks.open() as ranks:
@@ -94,13 +98,15 @@ def launched(
             os._exit(0)
         os.close(writing)
     found = []
+    died: dict[int, int] = {}
     for rank in range(processes):
         with os.fdopen(pipes[rank]) as pipe:
             text = pipe.read()
         _, status = os.waitpid(pids[rank], 0)
-        if not text and not (at and rank == victim):
-            raise RuntimeError(f"process {rank} of {processes} ended by itself: {os.waitstatus_to_exitcode(status)}")
+        died[rank] = 0 if text or (at and rank == victim) else os.waitstatus_to_exitcode(status)
         found.append(json.loads(text) if text else [])
+    if any(died.values()):
+        raise Died(f"of {processes} processes some ended by themselves, rank -> exit code: {died}", died)
     return found
 
 
