@@ -1,5 +1,6 @@
 """The project's key."""
 
+import asyncio
 import threading
 
 import pytest
@@ -45,7 +46,14 @@ def test_an_empty_key_file_lets_nobody_in(tmp_path):
 
 def test_a_keyring_names_the_caller():
     ring = Keyring({"a": Caller(name="alice"), "b": Caller(name="bob")})
-    found = [ring.caller(f"Bearer {key}") for key in ("a", "b", "c", "")]
+    found = [ring.known(f"Bearer {key}") for key in ("a", "b", "c", "")]
     assert [one and one.name for one in found] == ["alice", "bob", None, None]
-    assert ring.caller("bearer  a") == Caller(name="alice")
-    assert Keyring({}).caller("Bearer a") is None
+    assert ring.known("bearer  a") == Caller(name="alice")
+    assert Keyring({}).known("Bearer a") is None
+
+
+@pytest.mark.parametrize("header", ["Bearer c", "Bearer ", "", "Basic a"])
+def test_whoever_is_not_known_is_told_how_to_be(header):
+    with pytest.raises(UsageError) as refused:
+        asyncio.run(Keyring({"a": Caller(name="alice")}).identify(header))
+    assert refused.value.code == "serve.no_key"
