@@ -1,0 +1,1 @@
+"""Who is worked on next, who may wait, and who is told to come back: tiers, bounds, deadlines and shedding."""
