@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import queue
+import threading
+import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from seekloop.artifact.ledger import Answer, Ledger
 from seekloop.system.errors import LedgerError, SeekloopError
@@ -13,6 +15,7 @@ from seekloop.system.errors import LedgerError, SeekloopError
 __all__ = ["Recorder"]
 
 _largest_batch = 256
+_Item = tuple[Answer, "asyncio.Future[None]"]
 
 
 class Recorder:
@@ -27,15 +30,24 @@ class Recorder:
         self._ledger = ledger
         self._window_s = window_s
         self._logger = logging.getLogger("seekloop.serve")
-        self._queue: asyncio.Queue[tuple[Answer, asyncio.Future[None]] | None] = asyncio.Queue()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="recorder")
-        self._task: asyncio.Task[None] | None = None
+        # Straight to the thread: a task of the event loop in between would cost as much as a row.
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
         self.failing = False
         """The newest batch could not be written."""
+        self.written = 0
+        """Answers written so far."""
+
+    @property
+    def waiting(self) -> int:
+        """Answers that wait to be written."""
+        return self._queue.qsize()
 
     def start(self) -> None:
         """Begin to write."""
-        self._task = asyncio.create_task(self._run())
+        loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, args=[loop], name="recorder", daemon=True)
+        self._thread.start()
 
     def record(self, answer: Answer) -> asyncio.Future[None]:
         """Queue an answer now; the future is done once the answer is durable.
@@ -43,51 +55,53 @@ class Recorder:
         It ends in a LedgerError where the ledger could not be written.
         """
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait((answer, durable))
+        self._queue.put((answer, durable))
         return durable
 
     async def close(self) -> None:
         """Write what is queued, then stop."""
-        if self._task is not None:
-            self._queue.put_nowait(None)
-            await self._task
-            self._task = None
-        self._thread.shutdown()
+        if self._thread is not None:
+            self._queue.put(None)
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
 
-    async def _run(self) -> None:
-        while batch := await self._batch():
-            error = await self._write([answer for answer, _ in batch])
-            self.failing = error is not None
-            for _, durable in batch:
-                if durable.cancelled():
-                    continue
-                if error is None:
-                    durable.set_result(None)
-                else:
-                    durable.set_exception(error)
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        while batch := self._batch():
+            error = self._write([answer for answer, _ in batch])
+            loop.call_soon_threadsafe(self._settle, [durable for _, durable in batch], error)
 
-    async def _batch(self) -> list[tuple[Answer, asyncio.Future[None]]]:
+    def _settle(self, batch: Sequence[asyncio.Future[None]], error: LedgerError | None) -> None:
+        """Tell those who wait, on the event loop."""
+        self.failing = error is not None
+        self.written += 0 if error else len(batch)
+        for durable in batch:
+            if durable.cancelled():
+                continue
+            if error is None:
+                durable.set_result(None)
+            else:
+                durable.set_exception(error)
+
+    def _batch(self) -> list[_Item]:
         """What came within the window after the next answer; empty at the end."""
-        item = await self._queue.get()
-        if item is not None and self._queue.empty():
-            await asyncio.sleep(self._window_s)
+        item = self._queue.get()
+        if item is not None and self._window_s and self._queue.empty():
+            time.sleep(self._window_s)
         batch = []
         while item is not None:
             batch.append(item)
             if len(batch) == _largest_batch or self._queue.empty():
                 return batch
-            item = self._queue.get_nowait()
+            item = self._queue.get()
         if batch:
-            self._queue.put_nowait(None)
+            self._queue.put(None)
         return batch
 
-    async def _write(self, answers: Sequence[Answer]) -> LedgerError | None:
-        loop = asyncio.get_running_loop()
-        writing = loop.run_in_executor(self._thread, self._ledger.record_answers, answers)
-        await asyncio.wait({writing})
-        error = writing.exception()
-        if error is None:
-            return None
-        self._logger.error("%d answers could not be recorded", len(answers), exc_info=error)
-        reason = error.sentence() if isinstance(error, SeekloopError) else str(error) or type(error).__name__
-        return LedgerError("serve.not_recorded", reason=reason)
+    def _write(self, answers: Sequence[Answer]) -> LedgerError | None:
+        try:
+            self._ledger.record_answers(answers)
+        except Exception as error:  # whatever it is, those who wait must be told
+            self._logger.error("%d answers could not be recorded", len(answers), exc_info=error)
+            reason = error.sentence() if isinstance(error, SeekloopError) else str(error) or type(error).__name__
+            return LedgerError("serve.not_recorded", reason=reason)
+        return None

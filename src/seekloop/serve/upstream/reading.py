@@ -1,0 +1,109 @@
+"""What an upstream says, read into pieces of an answer: whole bodies, and server-sent events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Calls", "Events", "Heard", "heard", "problem_of"]
+
+_shown = 300
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Heard:
+    """A piece of an answer; the counts come with the last one, where the upstream counts at all."""
+
+    content: str = ""
+    reasoning: str = ""
+    calls: tuple[Mapping[str, Any], ...] = ()
+    """Tool calls, or parts of them."""
+    finish_reason: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    logprobs: Any = None
+    """As the upstream wrote them."""
+
+
+class Events:
+    """Server-sent events out of bytes that break off anywhere."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self.done = False
+        """`[DONE]` came."""
+
+    def push(self, data: bytes) -> Iterator[bytes]:
+        """The data of the events that are whole now."""
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        for line in lines:
+            if line.startswith(b"data:"):
+                value = line[5:].strip()
+                if value == b"[DONE]":
+                    self.done = True
+                elif value:
+                    yield value
+
+
+class Calls:
+    """Tool calls put together again of the parts that a stream brings, by their index."""
+
+    def __init__(self) -> None:
+        self._calls: dict[int, dict[str, Any]] = {}
+
+    def add(self, parts: tuple[Mapping[str, Any], ...]) -> None:
+        """One piece's parts."""
+        for place, part in enumerate(parts):
+            index = part.get("index")
+            call = self._calls.setdefault(
+                index if isinstance(index, int) else place,
+                {"id": None, "type": "function", "function": {"name": "", "arguments": ""}},
+            )
+            call["id"] = part.get("id") or call["id"]
+            said = part.get("function") or {}
+            call["function"]["name"] += said.get("name") or ""
+            call["function"]["arguments"] += said.get("arguments") or ""
+
+    def whole(self) -> tuple[dict[str, Any], ...]:
+        """The calls, in their order."""
+        return tuple(self._calls[index] for index in sorted(self._calls))
+
+
+def heard(data: bytes) -> Heard:
+    """A piece from the JSON of a body or an event, of chat or of raw text.
+
+    Raises:
+        ValueError: it is no JSON of that kind, or it tells of an error.
+    """
+    try:
+        value = json.loads(data)
+        if value.get("error"):
+            raise ValueError(problem_of(data))
+        usage = value.get("usage") or {}
+        choice: dict[str, Any] = (value.get("choices") or ({},))[0]
+        said = choice.get("delta") or choice.get("message") or {}
+        return Heard(
+            content=said.get("content") or choice.get("text") or "",
+            reasoning=said.get("reasoning_content") or said.get("reasoning") or "",
+            calls=tuple(said.get("tool_calls") or ()),
+            finish_reason=choice.get("finish_reason"),
+            prompt_tokens=usage.get("prompt_tokens"),
+            completion_tokens=usage.get("completion_tokens"),
+            logprobs=choice.get("logprobs"),
+        )
+    except (AttributeError, TypeError, KeyError, IndexError) as error:
+        raise ValueError(f"that is no answer of this protocol: {data[:_shown]!r}") from error
+
+
+def problem_of(data: bytes) -> str:
+    """What an upstream says is wrong, on one line."""
+    try:
+        value = json.loads(data)
+    except ValueError:
+        value = data.decode("utf-8", "replace")
+    error = value.get("error", value) if isinstance(value, dict) else value
+    message = error.get("message", error) if isinstance(error, dict) else error
+    return " ".join(str(message).split())[:_shown]

@@ -1,0 +1,66 @@
+"""What an upstream says of its own answer: the counts, the calls, the reason for its end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from seekloop.runtime.endpoint.meter import tokens_of
+from seekloop.serve.upstream.asking import Asked
+from seekloop.serve.upstream.reading import Calls, Heard
+
+__all__ = ["Relayed"]
+
+_reasons = {"stop": "stop", "length": "length", "tool_calls": "tool_calls", "content_filter": "stop"}
+
+
+class Relayed:
+    """The facts of an answer that is relayed. Where the upstream counts no tokens, they are estimated.
+
+    Args:
+        asked: what it was asked.
+    """
+
+    def __init__(self, asked: Asked) -> None:
+        self.calls = Calls()
+        self.finish_reason = "stop"
+        self.logprobs: Any = None
+        """As the upstream wrote them."""
+        self._asked = asked
+        self._counts: tuple[int | None, int | None] = (None, None)
+        self._said: list[str] = []
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the prompt."""
+        counted = self._counts[0]
+        if counted is not None:
+            return counted
+        body = self._asked.body
+        given = body.get("prompt")
+        if isinstance(given, list):
+            return len(given)
+        texts = [given] if isinstance(given, str) else [str(each.get("content") or "") for each in body["messages"]]
+        return sum(map(tokens_of, texts))
+
+    @property
+    def completion_tokens(self) -> int:
+        """Tokens of the answer."""
+        return tokens_of("".join(self._said)) if self._counts[1] is None else self._counts[1]
+
+    def add(self, piece: Heard) -> None:
+        """Take what a piece says."""
+        self._said += [piece.content, piece.reasoning]
+        if piece.calls:
+            self.calls.add(piece.calls)
+        if piece.finish_reason is not None:
+            self.finish_reason = _reasons.get(piece.finish_reason, "stop")
+        if piece.logprobs is not None:
+            self.logprobs = piece.logprobs
+        if piece.prompt_tokens is not None or piece.completion_tokens is not None:
+            self._counts = (piece.prompt_tokens, piece.completion_tokens)
+
+    def written(self, content: str) -> str:
+        """The answer with its calls, as the record keeps them."""
+        calls = "\n".join(json.dumps(call["function"], ensure_ascii=False) for call in self.calls.whole())
+        return f"{content}\n{calls}" if content else calls
