@@ -1,0 +1,1 @@
+"""What the gateway tells about itself: figures for Prometheus, spans for OpenTelemetry."""
