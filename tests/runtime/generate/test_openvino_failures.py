@@ -119,7 +119,7 @@ def test_an_engine_that_was_closed_is_gone_and_says_so(model):
 def test_a_stranger_who_finds_the_port_gets_no_answer(model):
     async def ask_without_the_key():
         engine = start(model)
-        reader, writer = await asyncio.open_connection("127.0.0.1", engine._port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(engine._address))
         writer.write(b'wrong\n{"do": "probe", "number": 1}\n')
         said = await reader.read()
         writer.close()
@@ -149,3 +149,16 @@ def test_a_damaged_model_is_told_by_name(tmp_path):
         start(tmp_path)
     assert caught.value.code == "runtime.worker_died"
     assert str(tmp_path) in caught.value.facts["lines"]
+
+
+def test_a_sandboxed_process_answers_and_can_reach_nothing(model):
+    async def run():
+        engine = start(model, sandbox="auto")
+        try:
+            said = [token.id async for token in engine.stream(Prompt(ids=(9,), stop_ids=frozenset(), max_tokens=3))]
+            return said, engine.containment
+        finally:
+            await engine.close()
+
+    said, containment = asyncio.run(run())
+    assert len(said) == 3 and containment is not None and "limits" in containment.has

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
-__all__ = ["Backend", "Chance", "Completion", "FinishReason", "Prompt", "Token"]
+if TYPE_CHECKING:
+    from seekloop.runtime.generate.greenlist import GreenList
+
+__all__ = ["Ability", "Backend", "Chance", "Completion", "FinishReason", "Prompt", "Token"]
 
 FinishReason = Literal["stop", "length"]
+Ability = Literal["grammar", "penalties", "logit_bias", "embeddings"]
+"""What some engines can and others cannot; a request for what an engine cannot is refused before it gets there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +32,18 @@ class Prompt:
     seed: int = 0
     top: int | None = None
     """Likeliest ids to tell with each token, its own log-probability besides; None: no log-probabilities."""
+    presence: float = 0.0
+    """Taken once from the logit of each id that the answer holds already."""
+    frequency: float = 0.0
+    """Taken from the logit of an id as often as the answer holds it already."""
+    bias: tuple[tuple[int, float], ...] = ()
+    """Added to the logits of these ids."""
+    grammar: str | None = None
+    """What the answer must be, as `grammar.py` reads it. Engines never see it: `guided.py` keeps them to it."""
+    warm: bool = False
+    """Whether an engine may begin from what it still knows of a prompt that begins alike."""
+    mark: GreenList | None = None
+    """A watermark for the answer; only torch draws with one, other engines leave it out."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +84,7 @@ class Backend(Protocol):
 
     name: str
     """Backend and version, for reports: `torch 2.13.0`."""
+    abilities: frozenset[Ability]
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Completion]]:
         """Answer all prompts, batched as the backend likes; yields (index, completion) as each one ends."""
@@ -79,6 +97,25 @@ class Backend(Protocol):
 
         Raises:
             EngineError: the text does not fit, the engine tells no log-probabilities, or it broke.
+        """
+
+    def among(self, ids: Sequence[int], *, allowed: bytes, most: int) -> tuple[tuple[int, float], ...]:
+        """The likeliest ids after `ids` of those that are allowed, each with its log-probability, likeliest first.
+
+        Args:
+            ids: the text so far.
+            allowed: a bit an id, the lowest bit of the first byte being id 0; one is set at least.
+            most: how many at most.
+
+        Raises:
+            EngineError: the text does not fit, the engine has no such ability (`grammar`), or it broke.
+        """
+
+    def embed(self, ids: Sequence[int]) -> tuple[float, ...]:
+        """The mean over a text's ids of what the last layer makes of each, [width].
+
+        Raises:
+            EngineError: the text does not fit, the engine has no such ability (`embeddings`), or it broke.
         """
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
-from seekloop.runtime.generate.backend import Chance, Prompt, Token
+from seekloop.runtime.generate.backend import Ability, Chance, Prompt, Token
 
 __all__ = ["AsyncBackend"]
 
@@ -15,6 +15,7 @@ class AsyncBackend(Protocol):
 
     name: str
     """Backend and version, for reports: `llamacpp 2026.10.11549`."""
+    abilities: frozenset[Ability]
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[Token, None]:
         """Answer one prompt token by token; the last token has `finish_reason` set. `aclose` cancels the rest.
@@ -28,6 +29,25 @@ class AsyncBackend(Protocol):
 
         Raises:
             EngineError: the text does not fit, the engine tells no log-probabilities, or it broke.
+        """
+
+    async def among(self, ids: Sequence[int], *, allowed: bytes, most: int) -> tuple[tuple[int, float], ...]:
+        """The likeliest ids after `ids` of those that are allowed, each with its log-probability, likeliest first.
+
+        Args:
+            ids: the text so far.
+            allowed: a bit an id, the lowest bit of the first byte being id 0; one is set at least.
+            most: how many at most.
+
+        Raises:
+            EngineError: the text does not fit, the engine has no such ability (`grammar`), or it broke.
+        """
+
+    async def embed(self, ids: Sequence[int]) -> tuple[float, ...]:
+        """The mean over a text's ids of what the last layer makes of each, [width].
+
+        Raises:
+            EngineError: the text does not fit, the engine has no such ability (`embeddings`), or it broke.
         """
 
     def alive(self) -> bool:

@@ -33,6 +33,7 @@ class Awaited:
 
     def __init__(self, backend: Backend, *, streams: int) -> None:
         self.name = backend.name
+        self.abilities = backend.abilities
         self._backend = backend
         self._pool = ThreadPoolExecutor(max_workers=streams, thread_name_prefix="generate")
         self._closed = False
@@ -64,6 +65,15 @@ class Awaited:
         work = functools.partial(self._backend.read, ids, top=top)
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
+    async def among(self, ids: Sequence[int], *, allowed: bytes, most: int) -> tuple[tuple[int, float], ...]:
+        """As the blocking backend."""
+        work = functools.partial(self._backend.among, ids, allowed=allowed, most=most)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    async def embed(self, ids: Sequence[int]) -> tuple[float, ...]:
+        """As the blocking backend."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._backend.embed, ids)
+
     def alive(self) -> bool:
         """Whether it is open: a backend in this process does not die alone."""
         return not self._closed
@@ -89,6 +99,7 @@ class Blocking:
 
     def __init__(self, backend: AsyncBackend, *, streams: int, clock: Clock | None = None) -> None:
         self.name = backend.name
+        self.abilities = backend.abilities
         self._backend = backend
         self._streams = streams
         self._clock = clock or SystemClock()
@@ -115,6 +126,14 @@ class Blocking:
     def read(self, ids: Sequence[int], *, top: int) -> tuple[Chance, ...]:
         """As the awaited backend."""
         return self.run(self._backend.read(ids, top=top))
+
+    def among(self, ids: Sequence[int], *, allowed: bytes, most: int) -> tuple[tuple[int, float], ...]:
+        """As the awaited backend."""
+        return self.run(self._backend.among(ids, allowed=allowed, most=most))
+
+    def embed(self, ids: Sequence[int]) -> tuple[float, ...]:
+        """As the awaited backend."""
+        return self.run(self._backend.embed(ids))
 
     def run(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
         """What `work`, which uses the awaited backend, comes to on its event loop."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from seekloop.runtime.generate.backend import Chance, Completion, Prompt, Token
+from seekloop.runtime.generate.allowed import allowed_ids, is_allowed
+from seekloop.runtime.generate.backend import Ability, Chance, Completion, Prompt, Token
 from seekloop.runtime.generate.collect import Collector
 from seekloop.system.clock import Clock, SystemClock
 
 __all__ = ["EchoBackend"]
 
 _repeated = 8
+_width = 8
 
 
 class EchoBackend:
@@ -26,6 +29,7 @@ class EchoBackend:
     """
 
     name = "echo"
+    abilities: frozenset[Ability] = frozenset({"grammar", "penalties", "logit_bias", "embeddings"})
 
     def __init__(
         self,
@@ -65,6 +69,16 @@ class EchoBackend:
     def read(self, ids: Sequence[int], *, top: int) -> tuple[Chance, ...]:
         """Each id is certain: this backend has no doubts."""
         return tuple(_certain(id_, top=top) for id_ in ids[1:])
+
+    def among(self, ids: Sequence[int], *, allowed: bytes, most: int) -> tuple[tuple[int, float], ...]:
+        """The last that is allowed of the ids of the text itself, or the lowest of all: it repeats what it can."""
+        told = next((id_ for id_ in reversed(ids) if is_allowed(id_, allowed)), None)
+        return ((allowed_ids(allowed)[0] if told is None else told, 0.0),)
+
+    def embed(self, ids: Sequence[int]) -> tuple[float, ...]:
+        """Eight numbers that the ids decide."""
+        digest = hashlib.sha256(repr(tuple(ids)).encode()).digest()
+        return tuple(byte / 255 for byte in digest[:_width])
 
     def close(self) -> None:
         """Nothing to free."""

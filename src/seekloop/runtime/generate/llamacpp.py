@@ -17,10 +17,12 @@ from typing import Any, Self
 
 import httpx2
 
-from seekloop.runtime.generate.backend import Chance, Prompt, Token
+from seekloop.runtime.generate.allowed import is_allowed
+from seekloop.runtime.generate.backend import Ability, Chance, Prompt, Token
 from seekloop.runtime.generate.likelihood import Fork, Likelihood, check_fork
 from seekloop.runtime.generate.limits import check_fits, check_reads
 from seekloop.runtime.generate.llamacpp_config import WorkerConfig
+from seekloop.runtime.generate.sandbox import Containment, Mode
 from seekloop.runtime.generate.worker import Worker
 from seekloop.system.errors import EngineError, MissingPackage
 
@@ -28,9 +30,14 @@ __all__ = ["LlamaCpp"]
 
 _module = "seekloop.runtime.generate.llamacpp_worker"
 _engine = "llama.cpp"
+_here = "http://localhost"
+"""What requests over a socket of the file system are addressed to."""
+_limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
 _data = "data: "
 _ready_s = 120.0
 _greedy: Mapping[str, Any] = MappingProxyType({"temperature": 0.0, "samplers": ["top_k"], "top_k": 1})
+_first_look = 256
+"""Of the likeliest ids, where one that a grammar allows is nearly always among them."""
 _all_ids = 2**20
 """More than any vocabulary has."""
 _ends_of_itself = frozenset({11})
@@ -50,6 +57,8 @@ class LlamaCpp:
         silence_s: see `start`.
     """
 
+    abilities: frozenset[Ability] = frozenset({"grammar", "penalties", "logit_bias"})
+
     def __init__(
         self, worker: Worker, *, address: str, config: WorkerConfig, cache_prompt: bool, silence_s: float
     ) -> None:
@@ -58,13 +67,13 @@ class LlamaCpp:
         self._cache_prompt = cache_prompt
         self._ends = frozenset(config.stop_ids) or _ends_of_itself
         self._silence_s = silence_s
-        self._context = min(config.context, _wait_until_ready(worker, address=address, key=config.key))
+        self._context = min(config.context, _wait_until_ready(worker, address=address, config=config))
         # The server ends connections after a stream, sometimes just as the next request would use them again.
         self._client = httpx2.AsyncClient(
-            base_url=address,
+            base_url=_here if config.socket else address,
             headers=_authorization(config.key),
             timeout=httpx2.Timeout(None, connect=silence_s),
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),
+            transport=httpx2.AsyncHTTPTransport(uds=config.socket or None, limits=_limits),
         )
         self._turns = asyncio.Semaphore(config.streams)
         self._heard = 0.0
@@ -82,6 +91,7 @@ class LlamaCpp:
         context: int = 2048,
         cache_prompt: bool = False,
         silence_s: float = 60.0,
+        sandbox: Mode = "off",
     ) -> Self:
         """Start a process for a GGUF file and wait for its first token.
 
@@ -95,12 +105,14 @@ class LlamaCpp:
                 conversations; answers may then differ in the last bit, and so in a word, from those of a cold start.
             silence_s: an engine that owes a token and says nothing for so long has as long again to answer a probe;
                 then it hangs.
+            sandbox: whether the process is shut in: see `sandbox.py`. It then listens on a socket in its folder.
 
         Raises:
             EngineError: it ended or was not ready in time; the end of its log is told.
             MissingPackage: xllamacpp is not installed.
         """
         _version()
+        worker = Worker(_module, engine=_engine, ready_s=_ready_s, sandbox=sandbox)
         config = WorkerConfig(
             model=str(model),
             stop_ids=tuple(sorted(stop_ids)),
@@ -109,14 +121,19 @@ class LlamaCpp:
             threads=threads,
             key=secrets.token_hex(16),
             parent=os.getpid(),
+            socket="" if worker.folder is None else str(worker.folder / "engine.sock"),
         )
-        worker = Worker(_module, engine=_engine, ready_s=_ready_s)
         address = worker.start(config.to_json())
         try:
             return cls(worker, address=address, config=config, cache_prompt=cache_prompt, silence_s=silence_s)
         except BaseException:
             worker.kill()
             raise
+
+    @property
+    def containment(self) -> Containment | None:
+        """How far the engine process is shut in; None: nobody asked."""
+        return self._worker.containment
 
     @property
     def pid(self) -> int:
@@ -191,6 +208,28 @@ class LlamaCpp:
                 chances += await self._told(context + way[: len(chances)], part, ends=ends, top=top)
         return chances
 
+    async def among(self, ids: Sequence[int], *, allowed: bytes, most: int) -> tuple[tuple[int, float], ...]:
+        """The likeliest of the allowed ids after `ids`; where none is near the top, the whole table is asked for.
+
+        Raises:
+            EngineError: the text does not fit, or the engine died.
+        """
+        check_reads(ids, context=self._context - 1)
+        for look in (max(_first_look, most), _all_ids):
+            (step,) = await self._steps(tuple(ids), {"n_predict": 1, "n_probs": look}, warm=True)
+            found = [each for each in _table(step).items() if is_allowed(each[0], allowed)]
+            if found:
+                break
+        return tuple(sorted(found, key=lambda item: (-item[1], item[0]))[:most])
+
+    async def embed(self, ids: Sequence[int]) -> tuple[float, ...]:
+        """Not here: llama.cpp's server gives either text or embeddings.
+
+        Raises:
+            EngineError: always.
+        """
+        raise EngineError("grammar.cannot", engine=_engine, ability="embeddings")
+
     async def likeliest(self, context: tuple[int, ...], *, most: int) -> dict[int, float]:
         """The log-probabilities (nats) of the `most` likeliest ids after `context`; a whole vocabulary takes longer.
 
@@ -209,13 +248,14 @@ class LlamaCpp:
             raise EngineError("runtime.engine_refused", engine=_engine, problem="it did not say what it was told to")
         return chances
 
-    async def _steps(self, context: tuple[int, ...], body: Mapping[str, Any]) -> list[Any]:
+    async def _steps(self, context: tuple[int, ...], body: Mapping[str, Any], *, warm: bool = False) -> list[Any]:
         """What the engine tells of each id that it generates after `context`, greedily."""
         async with self._turns:
             self._check_open()
             try:
                 response = await self._client.post(
-                    "/completion", json={"prompt": context, "cache_prompt": self._cache_prompt, **body, **_greedy}
+                    "/completion",
+                    json={"prompt": context, "cache_prompt": warm or self._cache_prompt, **body, **_greedy},
                 )
             except httpx2.HTTPError as error:
                 raise await self._broken(error) from error
@@ -278,7 +318,7 @@ class LlamaCpp:
             "n_predict": at_most,
             "stream": True,
             "return_tokens": True,
-            "cache_prompt": self._cache_prompt,
+            "cache_prompt": prompt.warm or self._cache_prompt,
             **_sampling(prompt),
             **({} if prompt.top is None else {"n_probs": max(prompt.top, 1)}),
         }
@@ -332,13 +372,20 @@ class LlamaCpp:
 
 def _sampling(prompt: Prompt) -> dict[str, Any]:
     """llama.cpp's names. Only what we ask for is in the chain: its own default adds top-k and min-p."""
+    shifts: dict[str, Any] = {"logit_bias": [list(one) for one in prompt.bias]} if prompt.bias else {}
+    first: list[str] = []
+    if prompt.presence or prompt.frequency:
+        first = ["penalties"]
+        shifts |= {"presence_penalty": prompt.presence, "frequency_penalty": prompt.frequency}
+        shifts |= {"repeat_last_n": len(prompt.ids) + prompt.max_tokens}  # it cannot tell the answer from the prompt
     if prompt.temperature <= 0:
-        return dict(_greedy)
+        return {**_greedy, **shifts, "samplers": [*first, *_greedy["samplers"]]}
     return {
         "temperature": prompt.temperature,
         "top_p": prompt.top_p,
-        "samplers": ["temperature", "top_p"],
+        "samplers": [*first, "temperature", "top_p"],
         "seed": prompt.seed % _random_seed,
+        **shifts,
     }
 
 
@@ -365,7 +412,7 @@ def _grammar(way: tuple[int, ...]) -> str:
     return "root ::= " + " ".join(f"<[{id_}]>" for id_ in way)
 
 
-def _wait_until_ready(worker: Worker, *, address: str, key: str) -> int:
+def _wait_until_ready(worker: Worker, *, address: str, config: WorkerConfig) -> int:
     """Have the engine give its first token; returns the positions that its model was made for.
 
     Raises:
@@ -373,7 +420,12 @@ def _wait_until_ready(worker: Worker, *, address: str, key: str) -> int:
     """
     body = {"prompt": [0], "n_predict": 1, "cache_prompt": False, "return_tokens": True}
     try:
-        with httpx2.Client(base_url=address, headers=_authorization(key), timeout=_ready_s) as client:
+        with httpx2.Client(
+            base_url=_here if config.socket else address,
+            headers=_authorization(config.key),
+            timeout=_ready_s,
+            transport=httpx2.HTTPTransport(uds=config.socket or None),
+        ) as client:
             first = client.post("/completion", json=body).raise_for_status().json()
             model = client.get("/v1/models").raise_for_status().json()["data"][0]
     except httpx2.HTTPError as error:

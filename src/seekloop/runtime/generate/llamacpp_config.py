@@ -24,6 +24,8 @@ class WorkerConfig:
     """What requests must carry."""
     parent: int
     """Process that must be alive."""
+    socket: str = ""
+    """Path of a socket to listen on; empty: a free port of 127.0.0.1."""
 
     def to_json(self) -> str:
         """One line."""

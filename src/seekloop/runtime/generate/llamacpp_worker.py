@@ -58,7 +58,7 @@ def _params(config: WorkerConfig, model: Path) -> Any:
     params.warmup = False  # a first token is asked for instead
     params.use_jinja = False
     params.api_keys = [config.key]
-    params.hostnames = ["127.0.0.1"]
+    params.hostnames = [config.socket or "127.0.0.1"]
     params.port = 0
     params.ui = False
     params.verbosity = _warnings

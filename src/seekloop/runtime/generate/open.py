@@ -19,6 +19,7 @@ from seekloop.runtime.generate.engine_scorer import EngineScorer
 from seekloop.runtime.generate.likelihood import Scorer
 from seekloop.runtime.generate.llamacpp import LlamaCpp
 from seekloop.runtime.generate.openvino_start import start_openvino
+from seekloop.runtime.generate.sandbox import Mode
 from seekloop.system import digests, lazy, settings
 from seekloop.system.errors import EngineError
 
@@ -87,6 +88,7 @@ def open_async(
     streams: int = 8,
     context: int = 2048,
     cache_prompt: bool = False,
+    sandbox: Mode = "off",
 ) -> AsyncBackend:
     """As `open_backend`, awaited. It blocks while it loads: call it on a thread, and use the result on one event loop.
 
@@ -99,6 +101,7 @@ def open_async(
         streams: prompts answered at the same time.
         context: tokens of prompt and answer together.
         cache_prompt: llama.cpp and OpenVINO: reuse what is known of the same beginning; see `LlamaCpp.start`.
+        sandbox: llama.cpp and OpenVINO: whether their process is shut in; "require" refuses torch, which has none.
 
     Raises:
         EngineError: the engine does not run this form, or does not start.
@@ -108,14 +111,19 @@ def open_async(
     chosen, measured = _choose(engine, checkpoint, store=store)
     if measured is not None:
         threads = threads or measured.threads
-    if chosen == "llamacpp":
-        return _llamacpp(
-            checkpoint, store=store, threads=threads, streams=streams, context=context, cache_prompt=cache_prompt
+    if chosen in ("llamacpp", "openvino"):
+        start = _llamacpp if chosen == "llamacpp" else start_openvino
+        return start(
+            checkpoint,
+            store=store,
+            threads=threads,
+            streams=streams,
+            context=context,
+            cache_prompt=cache_prompt,
+            sandbox=sandbox,
         )
-    if chosen == "openvino":
-        return start_openvino(
-            checkpoint, store=store, threads=threads, streams=streams, context=context, cache_prompt=cache_prompt
-        )
+    if sandbox == "require":
+        raise EngineError("sandbox.in_process", engine=chosen)
     backend = _in_process(checkpoint, chosen, store=store, threads=threads, streams=streams, context=context)
     return Awaited(backend, streams=streams)
 
@@ -197,7 +205,14 @@ def _choose(engine: Engine, checkpoint: Checkpoint, *, store: Store) -> tuple[Ch
 
 
 def _llamacpp(
-    checkpoint: Checkpoint, *, store: Store, threads: int | None, streams: int, context: int, cache_prompt: bool = False
+    checkpoint: Checkpoint,
+    *,
+    store: Store,
+    threads: int | None,
+    streams: int,
+    context: int,
+    cache_prompt: bool = False,
+    sandbox: Mode = "off",
 ) -> LlamaCpp:
     return LlamaCpp.start(
         store.path(checkpoint.id, "model.gguf"),
@@ -206,6 +221,7 @@ def _llamacpp(
         streams=streams,
         context=context,
         cache_prompt=cache_prompt,
+        sandbox=sandbox,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import dataclasses
 import importlib.metadata
@@ -15,10 +16,11 @@ from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from seekloop.runtime.generate.backend import Chance, Prompt, Token
+from seekloop.runtime.generate.backend import Ability, Chance, Prompt, Token
 from seekloop.runtime.generate.likelihood import Fork, Likelihood, check_fork
 from seekloop.runtime.generate.limits import check_fits, check_reads
 from seekloop.runtime.generate.openvino_config import OpenVinoConfig
+from seekloop.runtime.generate.sandbox import Containment, Mode
 from seekloop.runtime.generate.worker import Worker
 from seekloop.runtime.openvino_ir import Rounding
 from seekloop.system.errors import EngineError, MissingPackage
@@ -37,15 +39,17 @@ class OpenVino:
 
     Args:
         worker: the running process.
-        port: of 127.0.0.1, where it listens.
+        address: where it listens: a port of 127.0.0.1, or the path of a socket.
         config: what it was told.
         silence_s: see `start`.
     """
 
-    def __init__(self, worker: Worker, *, port: int, config: OpenVinoConfig, silence_s: float) -> None:
+    def __init__(self, worker: Worker, *, address: str, config: OpenVinoConfig, silence_s: float) -> None:
         self.name = f"openvino {_version()}"
         self._worker = worker
-        self._port, self._config, self._silence_s = port, config, silence_s
+        scored: frozenset[Ability] = frozenset({"grammar", "embeddings"}) if _is_ir(config) else frozenset()
+        self.abilities: frozenset[Ability] = scored | {"penalties"}
+        self._address, self._config, self._silence_s = address, config, silence_s
         self._turns = asyncio.Semaphore(config.streams)
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Queue[dict[str, Any] | EngineError]] = {}
@@ -67,6 +71,7 @@ class OpenVino:
         context: int = 2048,
         cache_prompt: bool = False,
         silence_s: float = 60.0,
+        sandbox: Mode = "off",
     ) -> Self:
         """Start a process for a model and wait for its first token.
 
@@ -79,12 +84,14 @@ class OpenVino:
             cache_prompt: keep what was read of earlier prompts for later ones with the same beginning.
             silence_s: an engine that owes something and says nothing for so long has as long again to answer a probe;
                 then it hangs.
+            sandbox: whether the process is shut in: see `sandbox.py`. It then listens on a socket in its folder.
 
         Raises:
             EngineError: it ended or was not ready in time; the end of its log is told.
             MissingPackage: openvino-genai is not installed.
         """
         _version()
+        worker = Worker(_module, engine=_engine, ready_s=_ready_s, sandbox=sandbox)
         config = OpenVinoConfig(
             model=str(model),
             streams=streams,
@@ -94,9 +101,14 @@ class OpenVino:
             prefixes=cache_prompt,
             key=secrets.token_hex(16),
             parent=os.getpid(),
+            socket="" if worker.folder is None else str(worker.folder / "engine.sock"),
         )
-        worker = Worker(_module, engine=_engine, ready_s=_ready_s)
-        return cls(worker, port=int(worker.start(config.to_json())), config=config, silence_s=silence_s)
+        return cls(worker, address=worker.start(config.to_json()), config=config, silence_s=silence_s)
+
+    @property
+    def containment(self) -> Containment | None:
+        """How far the engine process is shut in; None: nobody asked."""
+        return self._worker.containment
 
     @property
     def pid(self) -> int:
@@ -131,13 +143,39 @@ class OpenVino:
             EngineError: the text does not fit, the model is a GGUF file, or the engine died.
         """
         check_reads(ids, context=self._config.context)
-        if not Path(self._config.model).is_dir():
+        if not _is_ir(self._config):
             raise EngineError("runtime.no_likelihoods", engine=f"{_engine} (GGUF)")
         if len(ids) < 2:
             return ()
         async with self._turns:
             told = (await self._told({"do": "read", "ids": list(ids), "top": top}))["chances"]
         return tuple(Chance(logprob, tuple((id_, value) for id_, value in likeliest)) for logprob, likeliest in told)
+
+    async def among(self, ids: Sequence[int], *, allowed: bytes, most: int) -> tuple[tuple[int, float], ...]:
+        """The likeliest of the allowed ids after `ids`, in one pass beside the pipeline.
+
+        Raises:
+            EngineError: the text does not fit, the model is a GGUF file, or the engine died.
+        """
+        self._check_scores(ids, ability="grammar")
+        asked = {"do": "among", "ids": list(ids), "allowed": base64.b64encode(allowed).decode(), "most": most}
+        async with self._turns:
+            return tuple((id_, logprob) for id_, logprob in (await self._told(asked))["likeliest"])
+
+    async def embed(self, ids: Sequence[int]) -> tuple[float, ...]:
+        """The mean of what goes into the model's last product, which is what its last norm gives, in one pass.
+
+        Raises:
+            EngineError: the text does not fit, the model is a GGUF file, or the engine died.
+        """
+        self._check_scores(ids, ability="embeddings")
+        async with self._turns:
+            return tuple((await self._told({"do": "embed", "ids": list(ids)}))["vector"])
+
+    def _check_scores(self, ids: Sequence[int], *, ability: Ability) -> None:
+        check_reads(ids, context=self._config.context)
+        if ability not in self.abilities:
+            raise EngineError("grammar.cannot", engine=f"{_engine} (GGUF)", ability=ability)
 
     async def _tokens(self, prompt: Prompt) -> AsyncGenerator[Token, None]:
         left = prompt.max_tokens
@@ -187,6 +225,11 @@ class OpenVino:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._fail(EngineError("runtime.closed", engine=_engine))
 
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._config.socket:
+            return await asyncio.open_unix_connection(self._address, limit=_longest_line)
+        return await asyncio.open_connection("127.0.0.1", int(self._address), limit=_longest_line)
+
     async def _told(self, asked: dict[str, Any]) -> dict[str, Any]:
         async with contextlib.aclosing(self._ask(asked)) as parts:
             return await anext(parts)
@@ -219,7 +262,7 @@ class OpenVino:
             self._check_open()
             if self._writer is None:
                 try:
-                    reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=_longest_line)
+                    reader, writer = await self._connection()
                 except OSError as error:
                     raise await self._broken() from error
                 writer.write(f"{self._config.key}\n".encode())
@@ -289,7 +332,14 @@ def _request(prompt: Prompt) -> dict[str, Any]:
         "temperature": prompt.temperature,
         "top_p": prompt.top_p,
         "seed": prompt.seed % _seeds,
+        "presence": prompt.presence,
+        "frequency": prompt.frequency,
     }
+
+
+def _is_ir(config: OpenVinoConfig) -> bool:
+    """Whether the model is in OpenVINO's own form, so that a second reading of it can tell logits."""
+    return Path(config.model).is_dir()
 
 
 def _send(writer: asyncio.StreamWriter, asked: dict[str, Any]) -> None:

@@ -31,6 +31,8 @@ class OpenVinoConfig:
     """What the parent says first."""
     parent: int
     """Process that must be alive."""
+    socket: str = ""
+    """Path of a socket to listen on; empty: a free port of 127.0.0.1."""
 
     @property
     def blocks(self) -> int:

@@ -13,6 +13,7 @@ from seekloop.artifact.store import Store
 from seekloop.model.gguf_header import read_header
 from seekloop.runtime.generate.openvino import OpenVino
 from seekloop.runtime.generate.openvino_config import BLOCK
+from seekloop.runtime.generate.sandbox import Mode
 from seekloop.runtime.openvino_ir import Rounding
 from seekloop.system import settings
 from seekloop.system.errors import EngineError
@@ -40,7 +41,14 @@ class Sizes:
 
 
 def start_openvino(
-    checkpoint: Checkpoint, *, store: Store, threads: int | None, streams: int, context: int, cache_prompt: bool = False
+    checkpoint: Checkpoint,
+    *,
+    store: Store,
+    threads: int | None,
+    streams: int,
+    context: int,
+    cache_prompt: bool = False,
+    sandbox: Mode = "off",
 ) -> OpenVino:
     """An engine process for a checkpoint of the openvino or gguf form.
 
@@ -51,6 +59,7 @@ def start_openvino(
         streams: answers generated at the same time.
         context: tokens of prompt and answer together; at most what the model was made for.
         cache_prompt: see `OpenVino.start`.
+        sandbox: see `OpenVino.start`.
 
     Raises:
         EngineError: model and streams do not fit the memory, or it does not start.
@@ -71,6 +80,7 @@ def start_openvino(
         streams=streams,
         context=context,
         cache_prompt=cache_prompt,
+        sandbox=sandbox,
     )
 
 

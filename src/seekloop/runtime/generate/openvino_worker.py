@@ -2,13 +2,15 @@
 
 The configuration comes as one line of JSON on standard input; the port that is listened on goes out as one line on
 standard output, once a first token was generated. Then one connection carries lines of JSON both ways. From the
-parent, after the key: `{"do": "answer" | "cancel" | "probe" | "score" | "read", "number": …}`; back: the same
-number, with `ids` and `ended`, `scores`, `chances`, or the `problem` that there was. One thread steps the engine and
-does all that is asked for between two steps, so whoever is answered knows that the engine still steps.
+parent, after the key: `{"do": "answer" | "cancel" | "probe" | "score" | "read" | "among" | "embed", "number": …}`;
+back: the same number, with `ids` and `ended`, `scores`, `chances`, `likeliest`, a `vector`, or the `problem` that
+there was. One thread steps the engine and does all that is asked for between two steps, so whoever is answered knows
+that the engine still steps.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hmac
 import json
@@ -46,14 +48,23 @@ def main() -> None:
     os.dup2(2, 1)  # the engine's own words go to standard error
     config = OpenVinoConfig.from_json(sys.stdin.readline())
     end_with(config.parent)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with _listening(config.socket) as listener:
         try:
             engine = _Engine(config)
-            answers.write(f"{listener.getsockname()[1]}\n")
+            answers.write(f"{config.socket or listener.getsockname()[1]}\n")
             answers.close()
             engine.serve(_parent(listener, key=config.key))
         except (SeekloopError, RuntimeError) as error:
             raise SystemExit(f"{config.model}: {error}") from error
+
+
+def _listening(path: str) -> socket.socket:
+    if not path:
+        return socket.create_server(("127.0.0.1", 0))
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen()
+    return listener
 
 
 def _parent(listener: socket.socket, *, key: str) -> IO[str]:
@@ -132,6 +143,10 @@ class _Engine:
                 return [{"number": number}]
             case "read":
                 return [{"number": number, "chances": self._chances(asked["ids"], top=asked["top"])}]
+            case "among":
+                return [{"number": number, "likeliest": self._among(asked)}]
+            case "embed":
+                return [{"number": number, "vector": self._scoring().states(asked["ids"]).mean(0).tolist()}]
             case _:
                 return [{"number": number, "scores": self._scores(asked["context"], asked["ways"])}]
 
@@ -143,6 +158,7 @@ class _Engine:
         how.ignore_eos = not stops
         how.max_new_tokens = asked["max_tokens"]
         how.apply_chat_template = False
+        how.presence_penalty, how.frequency_penalty = asked.get("presence", 0.0), asked.get("frequency", 0.0)
         if asked["temperature"] > 0:
             how.do_sample = True
             how.temperature, how.top_p, how.rng_seed = asked["temperature"], asked["top_p"], asked["seed"]
@@ -170,10 +186,16 @@ class _Engine:
 
     def _chances(self, ids: list[int], *, top: int) -> list[tuple[float, list[tuple[int, float]]]]:
         """The log-probability (nats) of each id but the first, with the likeliest ids there."""
-        logits = self._scoring().logits(ids)[:-1].astype(np.float64)
-        best = logits.max(-1, keepdims=True)
-        logprobs = logits - best - np.log(np.exp(logits - best).sum(-1, keepdims=True))
+        logprobs = _logprobs(self._scoring().logits(ids)[:-1])
         return [_chance(row, id_, top=top) for row, id_ in zip(logprobs, ids[1:], strict=True)]
+
+    def _among(self, asked: Mapping[str, Any]) -> list[tuple[int, float]]:
+        """The likeliest of the allowed ids with their log-probabilities (nats)."""
+        logprobs = _logprobs(self._scoring().logits(asked["ids"])[-1])
+        bits = np.frombuffer(base64.b64decode(asked["allowed"]), np.uint8)
+        ids = np.flatnonzero(np.unpackbits(bits, count=len(logprobs), bitorder="little"))
+        best = ids[np.argsort(-logprobs[ids], kind="stable")[: asked["most"]]]
+        return [(int(id_), float(logprobs[id_])) for id_ in best]
 
     def _scoring(self) -> IrModel:
         if self._scorer is None:
@@ -197,6 +219,13 @@ def _parts(handle: Any) -> list[list[int]]:
     while handle.can_read():
         found += [list(output.generated_ids) for output in handle.read().values()]
     return found
+
+
+def _logprobs(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """The logarithm of softmax over the last axis."""
+    wide = logits.astype(np.float64)
+    wide -= wide.max(-1, keepdims=True)
+    return np.asarray(wide - np.log(np.exp(wide).sum(-1, keepdims=True)))
 
 
 def _chance(logprobs: npt.NDArray[np.float64], id_: int, *, top: int) -> tuple[float, list[tuple[int, float]]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from seekloop.runtime.generate.backend import Chance, Completion, Prompt, Token
+from seekloop.runtime.generate.backend import Ability, Chance, Completion, Prompt, Token
 from seekloop.runtime.generate.batch import Batch
 from seekloop.runtime.generate.chances import chance_of
 from seekloop.runtime.generate.collect import Collector
@@ -42,6 +43,8 @@ class TorchBackend:
     Raises:
         EngineError: the model has layers that do not attend to everything before them.
     """
+
+    abilities: frozenset[Ability] = frozenset({"grammar", "penalties", "logit_bias", "embeddings"})
 
     def __init__(
         self, model: nn.Module, *, streams: int | None = 8, context: int = 2048, clock: Clock | None = None
@@ -96,12 +99,37 @@ class TorchBackend:
         Raises:
             EngineError: the text does not fit.
         """
+        logits = self._pass(ids).logits[0]
+        return tuple(chance_of(id_, logits[place], top=top) for place, id_ in enumerate(ids[1:]))
+
+    @torch.inference_mode()
+    def among(self, ids: Sequence[int], *, allowed: bytes, most: int) -> tuple[tuple[int, float], ...]:
+        """The likeliest of the allowed ids after `ids`, in one pass.
+
+        Raises:
+            EngineError: the text does not fit.
+        """
+        logprobs = torch.log_softmax(self._pass(ids, logits_to_keep=1).logits[0, -1].float().cpu(), dim=-1)
+        bits = np.unpackbits(np.frombuffer(allowed, np.uint8), count=len(logprobs), bitorder="little")
+        values, found = logprobs.masked_fill(torch.from_numpy(bits == 0), -torch.inf).topk(min(most, int(bits.sum())))
+        return tuple(zip(found.tolist(), values.tolist(), strict=True))
+
+    @torch.inference_mode()
+    def embed(self, ids: Sequence[int]) -> tuple[float, ...]:
+        """The mean of the last layer's states, its norm behind it, in one pass.
+
+        Raises:
+            EngineError: the text does not fit.
+        """
+        states: Tensor = self._pass(ids, output_hidden_states=True, logits_to_keep=1).hidden_states[-1][0]
+        return tuple(states.float().mean(0).tolist())
+
+    def _pass(self, ids: Sequence[int], **wanted: Any) -> Any:
         check_reads(ids, context=self._context)
         if self._model is None:
             raise ValueError("the backend is closed")
         device = next(self._model.parameters()).device
-        logits = self._model(input_ids=torch.tensor([list(ids)], device=device), use_cache=False).logits[0]
-        return tuple(chance_of(id_, logits[place], top=top) for place, id_ in enumerate(ids[1:]))
+        return self._model(input_ids=torch.tensor([list(ids)], device=device), use_cache=False, **wanted)
 
     def close(self) -> None:
         """Let go of the weights."""

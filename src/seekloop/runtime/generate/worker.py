@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import queue
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
+from typing import IO
 
+from seekloop.runtime.generate.sandbox import Containment, Mode
 from seekloop.system import settings
 from seekloop.system.errors import EngineError
 
@@ -17,6 +23,7 @@ __all__ = ["Worker"]
 _kept_lines = 40
 _told_lines = 3
 _reap_s = 10.0
+_logger = logging.getLogger("seekloop.runtime")
 
 
 class Worker:
@@ -29,15 +36,21 @@ class Worker:
         module: what `python -m` runs.
         engine: name for error messages.
         ready_s: longest wait for its address.
+        sandbox: whether it is shut in: see `sandbox.py`.
     """
 
-    def __init__(self, module: str, *, engine: str, ready_s: float = 120.0) -> None:
+    def __init__(self, module: str, *, engine: str, ready_s: float = 120.0, sandbox: Mode = "off") -> None:
         self._module = module
         self._engine = engine
         self._ready_s = ready_s
         self._lines: deque[str] = deque(maxlen=_kept_lines)
         self._process: subprocess.Popen[str] | None = None
         self._thread: threading.Thread | None = None
+        self._sandbox = sandbox
+        self.containment: Containment | None = None
+        """How far it is shut in; None: not at all."""
+        self.folder = None if sandbox == "off" else Path(tempfile.mkdtemp(prefix="seekloop-engine-"))
+        """The only place where it may write, where it is shut in; gone with it."""
 
     def start(self, config: str) -> str:
         """Start the process and hand it one line of configuration; returns the line that it answers with.
@@ -54,12 +67,17 @@ class Worker:
         self._process = process
         answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         assert process.stdin is not None and process.stdout is not None
-        reader = threading.Thread(target=lambda out=process.stdout: answers.put(out.readline()), daemon=True)
-        reader.start()
+        lines = 1 if self.folder is None else 2
+        threading.Thread(target=_read, args=(process.stdout, answers.put), kwargs={"lines": lines}, daemon=True).start()
         try:
             process.stdin.write(config + "\n")
             process.stdin.flush()
+            if self.folder is not None:
+                self._shut_in(answers.get(timeout=self._ready_s))
             address = answers.get(timeout=self._ready_s)
+        except EngineError:
+            self.kill()
+            raise
         except (BrokenPipeError, queue.Empty) as error:
             self.kill()
             raise EngineError(
@@ -101,6 +119,17 @@ class Worker:
             self._process.kill()
             self._reap()
 
+    def _shut_in(self, line: str) -> None:
+        """Take note of how far it is shut in, and say what is missing."""
+        if not line:
+            raise self.death()
+        self.containment = Containment.from_json(line)
+        if self.containment.lacks:
+            facts = {"engine": self._engine, "lacks": ", ".join(self.containment.lacks)}
+            if self._sandbox == "require":
+                raise EngineError("sandbox.required", **facts, problem=self.containment.problem)
+            _logger.warning("%s", EngineError("sandbox.partly", **facts, problem=self.containment.problem).sentence())
+
     def _reap(self) -> None:
         """Wait for the process and for the end of what it wrote."""
         if self._process is None or self._thread is None:
@@ -114,18 +143,28 @@ class Worker:
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 stream.close()
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _command(self) -> list[str]:
+        if self.folder is None:
+            return ["-m", self._module]
+        return ["-m", "seekloop.runtime.generate.sandbox", self._sandbox, str(self.folder), self._module]
+
+    def _places(self) -> dict[str, str]:
+        return {} if self.folder is None else {"TMPDIR": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
 
     def _run(self, started: Callable[[subprocess.Popen[str] | OSError], None]) -> None:
         try:
             process = subprocess.Popen(
-                [sys.executable, "-m", self._module],
+                [sys.executable, *self._command()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
                 start_new_session=True,  # Ctrl-C in a terminal is the parent's business
-                env=settings.child_environment(**_environment),
+                env=settings.child_environment(**_environment, **self._places()),
             )
         except OSError as error:
             started(error)
@@ -134,6 +173,11 @@ class Worker:
         assert process.stderr is not None
         with process.stderr as errors:
             self._lines.extend(errors)
+
+
+def _read(out: IO[str], put: Callable[[str], None], *, lines: int) -> None:
+    for _ in range(lines):
+        put(out.readline())
 
 
 # Threads that wait for each other by spinning lose nearly all speed on cores that are shared: see design/engines.md.
