@@ -12,6 +12,8 @@ import sqlalchemy
 
 from seekloop.artifact import schema
 from seekloop.artifact.ledger import Ledger
+from seekloop.artifact.vault import Vault
+from seekloop.artifact.wrapping import KeyFile
 from seekloop.system import settings
 from seekloop.system.clock import ManualClock
 
@@ -68,7 +70,8 @@ def open_ledger(database: str, tmp_path: Path, clock: ManualClock) -> Iterator[C
     opened: list[Ledger] = []
 
     def _open() -> Ledger:
-        opened.append(Ledger.open(database, key=KEY, anchors=tmp_path / "anchors.jsonl", clock=clock))
+        vault = Vault(f"sqlite:///{tmp_path / 'vault.db'}", KeyFile(tmp_path / "payload.key"))
+        opened.append(Ledger.open(database, key=KEY, anchors=tmp_path / "anchors.jsonl", vault=vault, clock=clock))
         return opened[-1]
 
     yield _open

@@ -159,7 +159,7 @@ def test_an_index_row_that_does_not_say_what_its_event_says_is_named(filled, tam
 @pytest.mark.parametrize(
     "statement",
     [
-        "INSERT INTO payload VALUES ('sha256:0', '{}')",
+        "INSERT INTO payload VALUES ('sha256:0', '{}', NULL)",
         "INSERT INTO alias_move VALUES ('production', 2, 'release:evil', 77)",
     ],
 )
@@ -171,7 +171,7 @@ def test_a_row_that_no_event_accounts_for_is_found(filled, tamper, statement):
 
 
 def test_a_changed_text_is_named_and_never_given_out(filled, tamper):
-    tamper("UPDATE payload SET body = replace(body, '0', '1')")
+    tamper("UPDATE payload SET body = body || 'A'")
     assert broken(filled) == ("artifact.payload_changed", 4)
     with pytest.raises(LedgerError) as caught:
         filled.answer("ans_0000")

@@ -376,6 +376,7 @@ def test_drafts_are_opened_while_another_process_sweeps(store):
         for _ in range(2_000):
             with store.draft() as draft:
                 draft.path("rows.jsonl").write_bytes(b"in use")
+                assert draft.path("rows.jsonl").read_bytes() == b"in use"
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

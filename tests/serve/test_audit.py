@@ -32,7 +32,8 @@ def broken_ledger(tmp_path):
 
 
 def test_accepted_requests_and_rows_are_the_same_set(world):
-    with world.serving(world.release("a", SCRIPT), max_queue=4, streams=2) as served, ThreadPoolExecutor(16) as pool:
+    few = {"queue": {"max_requests": 4}, "streams": 2}
+    with world.serving(world.release("a", SCRIPT), **few) as served, ThreadPoolExecutor(16) as pool:
         world.pace_s = 0.001
         answers = list(pool.map(lambda n: served.ask(stream=bool(n % 3)), range(60)))
     assert {answer.status_code for answer in answers} <= {200, 429}

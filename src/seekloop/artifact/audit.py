@@ -6,12 +6,14 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Column, Connection, Table, delete, func, select
+from sqlalchemy import Connection, Table, delete, func, select
 
 from seekloop.artifact import schema
 from seekloop.artifact.anchors import Anchors
 from seekloop.artifact.chain import GENESIS, Chain, EventRow, event_of
-from seekloop.artifact.journal import Journal, blocks, is_payload
+from seekloop.artifact.database import blocks
+from seekloop.artifact.journal import Journal
+from seekloop.artifact.payloads import Payloads, Stored
 from seekloop.artifact.projection import Kind, project, rows_of
 from seekloop.artifact.records import Event
 from seekloop.system.errors import LedgerError
@@ -19,9 +21,10 @@ from seekloop.system.errors import LedgerError
 __all__ = ["rebuild", "verify"]
 
 _page = 5_000
+_with_payload = (Kind.ANSWERED, Kind.FEEDBACK, Kind.SHADOWED)
 
 
-def verify(journal: Journal, anchors: Anchors | None) -> int:
+def verify(journal: Journal, anchors: Anchors | None, *, payloads: Payloads) -> int:
     """Check everything; returns how many events there are.
 
     Raises:
@@ -31,7 +34,7 @@ def verify(journal: Journal, anchors: Anchors | None) -> int:
     for anchor in anchors.read() if anchors else ():
         heads[anchor.seq].add(anchor.mac)
     with journal.database.read(snapshot=True) as connection:
-        count = _Walk(connection, journal.chain, heads=heads).run()
+        count = _Walk(connection, journal.chain, heads=heads, payloads=payloads).run()
         journal.database.check(connection)
     return count
 
@@ -54,9 +57,12 @@ def rebuild(journal: Journal) -> None:
 class _Walk:
     """One pass over the chain on one connection; `tally` counts the rows that the events account for."""
 
-    def __init__(self, connection: Connection, chain: Chain, *, heads: Mapping[int, set[str]]) -> None:
+    def __init__(
+        self, connection: Connection, chain: Chain, *, heads: Mapping[int, set[str]], payloads: Payloads
+    ) -> None:
         self._connection = connection
         self._chain = chain
+        self._payloads = payloads
         self._heads = heads
         self._tally: Counter[Table] = Counter()
 
@@ -95,21 +101,21 @@ class _Walk:
 
     def _check_payloads(self, events: list[Event]) -> None:
         """Every payload of these events is what was digested, or was erased by an event."""
-        owners = {event.facts["payload"]: event for event in events if event.kind in (Kind.ANSWERED, Kind.FEEDBACK)}
+        owners = {event.facts["payload"]: event for event in events if event.kind in _with_payload}
         for block in blocks(list(owners)):
-            present = dict(self._select(schema.payload.c.digest, schema.payload.c.body, among=block))
-            erased = dict(self._select(schema.erasure.c.digest, schema.erasure.c.seq, among=block))
+            keys = {owners[digest].facts.get("key") for digest in block} - {None}
+            rows = self._connection.execute(select(schema.payload).where(schema.payload.c.digest.in_(block)))
+            present = {row.digest: Stored(*row) for row in rows}
+            among = schema.erasure.c.digest.in_([*block, *keys])
+            erased = set(self._connection.execute(select(schema.erasure.c.digest).where(among)).scalars())
             for digest in block:
-                body = present.get(digest)
-                facts = {"seq": owners[digest].seq, "subject": owners[digest].subject}
-                if body is None and digest not in erased:
+                event, stored = owners[digest], present.get(digest)
+                facts = {"seq": event.seq, "subject": event.subject}
+                if stored is None and not {digest, event.facts.get("key")} & erased:
                     raise LedgerError("artifact.payload_missing", **facts)
-                if body is not None and not is_payload(body, digest):
+                if stored is not None and not self._payloads.holds(event.subject, stored):
                     raise LedgerError("artifact.payload_changed", **facts)
             self._tally[schema.payload] += len(present)
-
-    def _select(self, key: Column[str], value: Column[Any], *, among: list[str]) -> list[tuple[str, Any]]:
-        return [(row[0], row[1]) for row in self._connection.execute(select(key, value).where(key.in_(among)))]
 
 
 def _page_after(connection: Connection, after: int) -> list[EventRow]:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
+import itertools
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, Table, event, insert, text
 from sqlalchemy.exc import DBAPIError, InterfaceError
 
 from seekloop.artifact import schema
+from seekloop.artifact.turns import Turns
 from seekloop.system.errors import LedgerError
 from seekloop.system.lazy import need
 
-__all__ = ["Database", "insert_rows"]
+__all__ = ["Database", "blocks", "connect", "driver", "explained", "insert_rows", "one_opens"]
 
-_busy_timeout_s = 30.0
+T = TypeVar("T")
+_busy_timeout_s, _block = 30.0, 500
 _advisory_lock = 0x5EE_C100B
 """Any number that other users of the same PostgreSQL database are unlikely to lock."""
 
@@ -56,20 +60,15 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        parsed = sqlalchemy.make_url(url)
-        self._sqlite = parsed.get_backend_name() == "sqlite"
-        self._shown = parsed.render_as_string(hide_password=True)
+        self._url = sqlalchemy.make_url(url)
+        self._sqlite = self._url.get_backend_name() == "sqlite"
+        self._shown = self._url.render_as_string(hide_password=True)
         self._mutex = threading.Lock()
-        if self._sqlite:
-            self._file = Path(parsed.database or "ledger.db")
-            self._engine = _sqlite_engine(self._file)
-        elif parsed.get_backend_name() == "postgresql":
-            need("pg8000", extra="postgres")
-            self._engine = sqlalchemy.create_engine(parsed.set(drivername="postgresql+pg8000"), pool_pre_ping=True)
-        else:
-            raise LedgerError("artifact.ledger_backend", url=self._shown)
+        self._engine = connect(self._url)
+        self._turns: Turns | None = None
         try:
-            with self._opening():
+            with one_opens(self._url):
+                self._turns = Turns(_file_of(self._url)) if self._sqlite else None
                 self._bring_up()
         except OSError as error:
             raise LedgerError("artifact.ledger_unreachable", url=self._shown) from error
@@ -80,6 +79,8 @@ class Database:
     def close(self) -> None:
         """Let go of every connection."""
         self._engine.dispose()
+        if self._turns is not None:
+            self._turns.close()
 
     @contextlib.contextmanager
     def read(self, *, snapshot: bool = False) -> Iterator[Connection]:
@@ -88,7 +89,7 @@ class Database:
         Raises:
             LedgerError: the database cannot be reached, or is locked.
         """
-        with self._errors(), self._engine.connect() as connection:
+        with explained(self._url), self._engine.connect() as connection:
             if snapshot and not self._sqlite:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
@@ -103,7 +104,8 @@ class Database:
         """
         with (
             self._mutex,
-            self._errors(),
+            self._turns.turn() if self._turns is not None else contextlib.nullcontext(),
+            explained(self._url),
             self._engine.connect() as connection,
             connection.execution_options(seekloop_write=True).begin(),
         ):
@@ -131,36 +133,78 @@ class Database:
         if self._sqlite and connection.execute(text("PRAGMA integrity_check(1)")).scalar() != "ok":
             raise LedgerError("artifact.ledger_damaged", url=self._shown)
 
-    @contextlib.contextmanager
-    def _opening(self) -> Iterator[None]:
-        """Let one process at a time open a SQLite file: SQLite does not wait for its switch to WAL."""
-        if not self._sqlite:
-            yield
-            return
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._file.with_name(f"{self._file.name}.lock").open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Turn what the database says into a sentence, where the user can do something about it."""
-        try:
-            yield
-        except DBAPIError as error:
-            code = _explain(error)
-            if code is None:
-                raise
-            raise LedgerError(code, url=self._shown, path=self._shown) from error
+def connect(url: sqlalchemy.URL) -> Engine:
+    """An engine over a SQLite file that many may write to, or over PostgreSQL.
+
+    Raises:
+        LedgerError: it is another kind of database.
+        MissingPackage: PostgreSQL's driver is not installed.
+    """
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_engine(_file_of(url))
+    if url.get_backend_name() == "postgresql":
+        need("pg8000", extra="postgres")
+        return sqlalchemy.create_engine(url.set(drivername="postgresql+pg8000"), pool_pre_ping=True)
+    raise LedgerError("artifact.ledger_backend", url=url.render_as_string(hide_password=True))
+
+
+@contextlib.contextmanager
+def one_opens(url: sqlalchemy.URL) -> Iterator[None]:
+    """Let one process at a time open a SQLite file: SQLite does not wait for its switch to WAL."""
+    if url.get_backend_name() != "sqlite":
+        yield
+        return
+    file = _file_of(url)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.with_name(f"{file.name}.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def explained(url: sqlalchemy.URL) -> Iterator[None]:
+    """Turn what the database says into a sentence, where the user can do something about it."""
+    try:
+        yield
+    except DBAPIError as error:
+        code = _explain(error)
+        if code is None:
+            raise
+        shown = url.render_as_string(hide_password=True)
+        raise LedgerError(code, url=shown, path=shown) from error
+    except sqlite3.DatabaseError as error:  # of what goes to the driver directly
+        code = _explain_sqlite(error)
+        if code is None:
+            raise
+        shown = url.render_as_string(hide_password=True)
+        raise LedgerError(code, url=shown, path=shown) from error
 
 
 def insert_rows(connection: Connection, table: Table, *, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows in as few round trips as the database allows."""
-    statement: Any = insert(table)
-    if connection.dialect.name != "sqlite":
-        # Asking for something back makes SQLAlchemy send many rows a statement; else its driver sends one.
-        statement = statement.returning(*table.primary_key)
-    connection.execute(statement, list(rows))
+    """Insert rows, all with the same columns, in as few round trips as the database allows."""
+    if connection.dialect.name == "sqlite":
+        # Every answer that is served is written here, and SQLAlchemy's part would be most of what a small batch costs.
+        columns = tuple(rows[0])
+        driver(connection).executemany(_insertion(table.name, columns), [tuple(row.values()) for row in rows])
+        return
+    # Asking for something back makes SQLAlchemy send many rows a statement; else its driver sends one.
+    connection.execute(insert(table).returning(*table.primary_key), list(rows))
+
+
+def driver(connection: Connection) -> sqlite3.Connection:
+    """SQLite's own connection, in the same transaction."""
+    found: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    return found
+
+
+@functools.cache
+def _insertion(table: str, columns: tuple[str, ...]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+def _file_of(url: sqlalchemy.URL) -> Path:
+    return Path(url.database or "ledger.db")
 
 
 def _sqlite_engine(file: Path) -> Engine:
@@ -186,14 +230,18 @@ def _explain(error: DBAPIError) -> str | None:
     """The code of what went wrong; None for what is a defect of ours."""
     cause = error.orig
     if isinstance(cause, sqlite3.DatabaseError):
-        # What the driver itself raises, such as for text that is not UTF-8, carries no number.
-        number: int = vars(cause).get("sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
-        return _sqlite_codes.get(number & 0xFF)
+        return _explain_sqlite(cause)
     if error.connection_invalidated or isinstance(error, InterfaceError):
         return "artifact.ledger_unreachable"
     told = cause.args[0] if cause is not None and cause.args else None
     state = str(told.get("C", "")) if isinstance(told, dict) else ""
     return next((code for start, code in _postgres_codes.items() if state.startswith(start)), None)
+
+
+def _explain_sqlite(error: sqlite3.DatabaseError) -> str | None:
+    # What the driver itself raises, such as for text that is not UTF-8, carries no number.
+    number: int = vars(error).get("sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    return _sqlite_codes.get(number & 0xFF)
 
 
 def _migrate(connection: Connection) -> None:
@@ -213,3 +261,10 @@ def _revision(connection: Connection) -> str | None:
         return None
     found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     return found
+
+
+def blocks(items: Iterable[T]) -> Iterator[list[T]]:
+    """`items`, a few hundred at a time: as many as every database takes in one `IN (…)`."""
+    source = iter(items)
+    while block := list(itertools.islice(source, _block)):
+        yield block

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import itertools
-import secrets
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select
 
 from seekloop.artifact import schema
 from seekloop.artifact.chain import GENESIS, Chain, EventRow, event_of
-from seekloop.artifact.database import Database, insert_rows
+from seekloop.artifact.database import Database, driver, insert_rows
+from seekloop.artifact.payloads import Stored
 from seekloop.artifact.projection import project
 from seekloop.artifact.records import Event
-from seekloop.system import digests
 from seekloop.system.clock import Clock
 from seekloop.system.errors import LedgerError
 
-__all__ = ["Journal", "Pen", "blocks", "head_of", "is_payload", "since", "stamp"]
+__all__ = ["Journal", "Pen", "head_of", "since", "stamp"]
 
-_page, _block = 5_000, 500
-T = TypeVar("T")
+_page = 5_000
+_newest = f"SELECT {', '.join(schema.event.c.keys())} FROM event ORDER BY seq DESC LIMIT 1"
 
 
 class Pen:
@@ -32,7 +30,7 @@ class Pen:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.entries: list[tuple[str, str, str, Mapping[str, Any]]] = []
-        self.payloads: list[dict[str, str]] = []
+        self.payloads: list[Stored] = []
         self.events: list[Event] = []
         """What was appended; filled when the transaction ends."""
 
@@ -40,12 +38,9 @@ class Pen:
         """Append an event when the transaction ends."""
         self.entries.append((kind, subject, actor, facts))
 
-    def put(self, value: Mapping[str, Any]) -> str:
-        """Store a payload, salted so that its digest cannot be guessed from likely contents; returns the digest."""
-        body = digests.canonical({"salt": secrets.token_hex(16), "value": value})
-        digest = digests.of_bytes(body)
-        self.payloads.append({"digest": digest, "body": body.decode()})
-        return digest
+    def put(self, stored: Stored) -> None:
+        """Store a text when the transaction ends."""
+        self.payloads.append(stored)
 
 
 class Journal:
@@ -116,21 +111,18 @@ class Journal:
         names = schema.event.c.keys()
         insert_rows(pen.connection, schema.event, rows=[dict(zip(names, row, strict=True)) for row in rows])
         if pen.payloads:
-            insert_rows(pen.connection, schema.payload, rows=pen.payloads)
+            insert_rows(pen.connection, schema.payload, rows=[stored.row for stored in pen.payloads])
         pen.events = [event_of(row) for row in rows]
         project(pen.connection, pen.events)
 
 
 def head_of(connection: Connection) -> EventRow | None:
     """The row of the newest event; None where there is none."""
-    row = connection.execute(select(schema.event).order_by(schema.event.c.seq.desc()).limit(1)).first()
+    if connection.dialect.name == "sqlite":
+        found: EventRow | None = driver(connection).execute(_newest).fetchone()
+        return found
+    row = connection.exec_driver_sql(_newest).first()
     return tuple(row) if row else None
-
-
-def is_payload(body: str, digest: str) -> bool:
-    """Whether a payload is the one that was digested."""
-    # As above: SQLite may give back bytes, if somebody put bytes there.
-    return isinstance(body, str) and digests.of_bytes(body.encode()) == digest
 
 
 def stamp(moment: dt.datetime) -> str:
@@ -149,10 +141,3 @@ def since(text: str) -> str:
     except ValueError as error:
         raise LedgerError("artifact.bad_time", text=text) from error
     return stamp(moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC))
-
-
-def blocks(items: Iterable[T]) -> Iterator[list[T]]:
-    """`items`, a few hundred at a time: as many as every database takes in one `IN (…)`."""
-    source = iter(items)
-    while block := list(itertools.islice(source, _block)):
-        yield block

@@ -7,32 +7,39 @@ the key cannot edit, delete, reorder or insert an event, change an index table, 
 back as the last `anchor`, a signed head in a file of its own; `close` writes one, and copies of that file on other
 machines are what makes it strong. A keyed chain proves nothing against whoever holds the key, which on one machine is
 whoever runs seekloop there: they can write another history and sign it. Against them, keep the anchors where they
-cannot write. Erasing a text is an event; the figures of an erased answer stay.
+cannot write. Erasing a text is an event; the figures of an erased answer stay. Texts are encrypted under keys that are
+not in the database (`payloads`, `vault`): whoever has only the database reads none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import select
 
-from seekloop.artifact import audit, keys, schema
+from seekloop.artifact import audit, evidence, keys, schema
 from seekloop.artifact.anchors import Anchors
 from seekloop.artifact.answers import AnswerLog
 from seekloop.artifact.chain import Chain
+from seekloop.artifact.credentials import Credentials
 from seekloop.artifact.database import Database
 from seekloop.artifact.journal import Journal, stamp
 from seekloop.artifact.kinds import Artifact, Receipt
+from seekloop.artifact.payloads import Payloads
 from seekloop.artifact.projection import Kind
-from seekloop.artifact.records import Alias, Answer, ArtifactRecord, Event, Feedback, StepRecord
+from seekloop.artifact.records import Alias, Answer, ArtifactRecord, Event, Feedback, StepRecord, Turn
 from seekloop.artifact.registry import Registry
+from seekloop.artifact.sketches import Sketches
+from seekloop.artifact.usage import UsageTable
+from seekloop.artifact.vault import Vault
+from seekloop.artifact.wrapping import KeyCommand, KeyFile, Wrapper
 from seekloop.system import settings
 from seekloop.system.clock import Clock, SystemClock
 from seekloop.system.errors import LedgerError
 
-__all__ = ["Alias", "Answer", "ArtifactRecord", "Event", "Feedback", "Ledger", "StepRecord"]
+__all__ = ["Alias", "Answer", "ArtifactRecord", "Event", "Feedback", "Ledger", "StepRecord", "Turn"]
 
 
 class Ledger:
@@ -41,20 +48,37 @@ class Ledger:
     Made by `open` or `in_folder`.
     """
 
-    def __init__(self, journal: Journal, anchors: Anchors | None) -> None:
+    def __init__(self, journal: Journal, anchors: Anchors | None, vault: Vault | None = None) -> None:
         self._journal = journal
         self._anchors = anchors
+        self._vault = vault
+        self._payloads = Payloads(journal.chain, vault)
         self._registry = Registry(journal)
-        self._answers = AnswerLog(journal)
+        self._answers = AnswerLog(journal, self._payloads)
+        self.sketches = Sketches(journal.database)
+        """What gateways remember of each caller's queries."""
+        self.credentials = Credentials(journal)
+        """API keys: made, rotated and revoked."""
+        self.usage = UsageTable(journal.database)
+        """What API keys have used up."""
 
     @classmethod
-    def open(cls, url: str, *, key: bytes, anchors: Path | None = None, clock: Clock | None = None) -> Self:
+    def open(
+        cls,
+        url: str,
+        *,
+        key: bytes,
+        anchors: Path | None = None,
+        vault: Vault | None = None,
+        clock: Clock | None = None,
+    ) -> Self:
         """Open the database at a SQLAlchemy URL, and bring its schema to the newest revision.
 
         Args:
             url: `sqlite:///PATH` or `postgresql://…`.
             key: signs the events; the same one every time.
             anchors: file of signed heads; None: a cut tail cannot be shown.
+            vault: keys that texts are encrypted under; None: they are stored in clear.
             clock: dates the events.
 
         Raises:
@@ -66,13 +90,14 @@ class Ledger:
         if newest is not None and not chain.signed(newest):
             journal.database.close()
             raise LedgerError("artifact.key_wrong", seq=newest[0])
-        return cls(journal, Anchors(anchors, chain) if anchors else None)
+        return cls(journal, Anchors(anchors, chain) if anchors else None, vault)
 
     @classmethod
     def in_folder(cls, folder: Path, *, clock: Clock | None = None) -> Self:
         """Open a project's ledger: `ledger.db` (or the database of the settings), `ledger.key` and `anchors.jsonl`.
 
-        The key is made where there is no ledger yet.
+        The key is made where there is no ledger yet. Texts are encrypted under keys in `vault.db` (or the database of
+        the settings), wrapped with `payload.key` (or by the command of the settings). Both come with the first text.
 
         Raises:
             LedgerError: as for `open`, or the key of an existing ledger is gone.
@@ -83,22 +108,29 @@ class Ledger:
         if not key.exists() and not file.exists():
             keys.make_key(key)
         url = settings.database_url() or f"sqlite:///{file}"
-        return cls.open(url, key=keys.read_key(key), anchors=folder / "anchors.jsonl", clock=clock)
+        command = settings.key_command()
+        wrapper: Wrapper = KeyCommand(command) if command else KeyFile(folder / "payload.key")
+        vault = Vault(settings.vault_url() or f"sqlite:///{folder / 'vault.db'}", wrapper)
+        return cls.open(url, key=keys.read_key(key), anchors=folder / "anchors.jsonl", vault=vault, clock=clock)
 
     def close(self) -> None:
         """Anchor what this object appended, and let go of the database."""
         if self._anchors is not None and self._journal.appended:
             self.anchor()
             self._journal.appended = 0
+        if self._vault is not None:
+            self._vault.close()
         self._journal.database.close()
 
     # -- events
 
-    def events(self, *, kind: str | None = None, subject: str | None = None, after: int = 0) -> Iterator[Event]:
-        """Events in order, of a kind and about a subject where given, from the one after number `after`."""
+    def events(
+        self, *, kind: str | Sequence[str] | None = None, subject: str | None = None, after: int = 0
+    ) -> Iterator[Event]:
+        """Events in order, of a kind (or of several) and about a subject where given, from the one after `after`."""
         query = select(schema.event)
         if kind is not None:
-            query = query.where(schema.event.c.kind == kind)
+            query = query.where(schema.event.c.kind.in_([kind] if isinstance(kind, str) else kind))
         if subject is not None:
             query = query.where(schema.event.c.subject == subject)
         return self._journal.events(query, after=after)
@@ -113,13 +145,41 @@ class Ledger:
             raise ValueError(f"{kind} events are written by the ledger's own methods")
         self._journal.append(kind, subject, facts=facts, actor=actor)
 
+    def note_next(
+        self,
+        kind: str,
+        subject: str,
+        *,
+        facts: Mapping[str, Any],
+        actor: str,
+        after: Turn,
+        move: Alias | None = None,
+    ) -> Event:
+        """Append an event that follows from what was read, if nothing came in between; and move an alias with it.
+
+        Args:
+            kind: one of the caller's own.
+            subject: what it is about.
+            facts: JSON.
+            actor: who decides.
+            after: what was read.
+            move: where an alias stands afterwards, in the same transaction; its version is the new one.
+
+        Raises:
+            LedgerError: something was decided since, or the alias was moved.
+            ValueError: the kind is one that the ledger writes itself, or the facts are not JSON.
+        """
+        if kind in [*Kind]:
+            raise ValueError(f"{kind} events are written by the ledger's own methods")
+        return self._registry.note_next(kind, subject, facts=facts, actor=actor, after=after, move=move)
+
     def verify(self) -> int:
         """Check the chain, its anchors, every index row and every payload; returns how many events there are.
 
         Raises:
             LedgerError: names the first event whose link, index row or payload is not as it was written.
         """
-        return audit.verify(self._journal, self._anchors)
+        return audit.verify(self._journal, self._anchors, payloads=self._payloads)
 
     def anchor(self) -> None:
         """Append the signed head of the chain to the anchors file.
@@ -136,6 +196,27 @@ class Ledger:
     def rebuild(self) -> None:
         """Make the index tables anew from the events."""
         audit.rebuild(self._journal)
+
+    def export(self, *, first: str | None, last: str | None, texts: bool = False) -> Iterator[dict[str, Any]]:
+        """The events of a span as lines that prove themselves to whoever holds the key.
+
+        Args:
+            first: ISO 8601 time after which they were recorded; None: the beginning.
+            last: and until which; None: now.
+            texts: whether texts are given in clear, beside their encrypted form.
+
+        Raises:
+            LedgerError: a bound is no time, an event was changed, or a text's key cannot be had.
+        """
+        return evidence.export(self._journal, self._payloads, first=first, last=last, texts=texts)
+
+    def check_export(self, lines: Iterable[tuple[str, str]]) -> int:
+        """Check (where, line) of an export of a ledger with this key; returns how many events it holds.
+
+        Raises:
+            LedgerError: a line is missing or not as it was written; it is named.
+        """
+        return evidence.check(self._journal, lines)
 
     # -- artifacts, aliases, steps
 
@@ -256,6 +337,20 @@ class Ledger:
         """
         return self._answers.feedback(answer=answer, after=after)
 
+    def record_shadow(self, shadow: Answer, *, of: str) -> bool:
+        """Record what another release would have answered: no answer of production, and feedback cannot reach it.
+
+        False where the text of the answer `of` was erased meanwhile, and nothing was written.
+
+        Raises:
+            LedgerError: there is no answer `of`.
+        """
+        return self._answers.record_shadow(shadow, of=of)
+
+    def shadows(self, answer: str) -> list[Answer]:
+        """What other releases would have answered in the place of an answer, without what was erased."""
+        return self._answers.shadows(answer)
+
     def erase(self, identity: str, *, actor: str, reason: str) -> None:
         """Destroy the texts of an answer and of the feedback on it, or of one feedback. This is an event itself.
 
@@ -263,3 +358,23 @@ class Ledger:
             LedgerError: there is no such answer or feedback.
         """
         self._answers.erase(identity, actor=actor, reason=reason)
+
+    def erase_subject(self, subject: str, *, actor: str, reason: str) -> int:
+        """Destroy the keys of a subject, and with them every text of theirs, in copies of the database too.
+
+        Args:
+            subject: `payloads.subject_name` of a tenant, of a caller of it, or of a user of that caller.
+            actor: who erases.
+            reason: why, for people.
+
+        Returns:
+            How many texts were here. The figures of their answers stay.
+
+        Raises:
+            LedgerError: the vault cannot be had.
+        """
+        return self._answers.erase_subject(subject, actor=actor, reason=reason)
+
+    def encrypt(self, *, actor: str) -> int:
+        """Encrypt the texts that were recorded before there were keys; returns how many there were."""
+        return self._answers.encrypt(actor=actor)

@@ -17,7 +17,7 @@ __all__ = ["Kind", "project", "rows_of"]
 
 
 class Kind(StrEnum):
-    """The kinds of event that have index rows; notes are of any other kind."""
+    """The kinds of event that the ledger writes itself: with index rows or a payload. Notes are of any other kind."""
 
     ARTIFACT = "artifact.created"
     ALIAS_MOVED = "alias.moved"
@@ -25,6 +25,11 @@ class Kind(StrEnum):
     ANSWERED = "answer.recorded"
     FEEDBACK = "feedback.recorded"
     ERASED = "payload.erased"
+    KEY_CREATED = "key.created"
+    KEY_ROTATED = "key.rotated"
+    KEY_REVOKED = "key.revoked"
+    SHADOWED = "shadow.recorded"
+    SUBJECT_ERASED = "subject.erased"
 
 
 def rows_of(event: Event) -> list[tuple[Table, Mapping[str, Any]]]:
@@ -51,6 +56,8 @@ def rows_of(event: Event) -> list[tuple[Table, Mapping[str, Any]]]:
             return [(schema.feedback, {"id": event.subject, "answer": facts["answer"], "seq": seq})]
         case Kind.ERASED:
             return [(schema.erasure, {"digest": facts["payload"], "seq": seq})]
+        case Kind.SUBJECT_ERASED:
+            return [(schema.erasure, {"digest": key, "seq": seq}) for key in facts["keys"]]
         case _:
             return []
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Alias", "Answer", "ArtifactRecord", "Event", "Feedback", "StepRecord"]
+__all__ = ["Alias", "Answer", "ArtifactRecord", "Event", "Feedback", "StepRecord", "Turn"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +86,13 @@ class Answer:
     first_token_ms: float
     total_ms: float
     decoding: Mapping[str, Any] = field(default_factory=dict)
+    arm: Mapping[str, Any] = field(default_factory=dict)
+    """Of a rollout: which one, which release was to answer, for whom, and why another one did; empty: none ran."""
+    safety: Mapping[str, Any] | None = None
+    """What the safety screen found, without any text; None: nothing was screened."""
+    subject: str | None = None
+    """Whose data the texts are, as `payloads.subject_name` writes tenant, caller and user; encrypted with the texts.
+    None: the caller's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,3 +111,15 @@ class Feedback:
     correction: str | None = None
     """The right answer, in full."""
     comment: str | None = None
+    ratings: Mapping[str, int] = field(default_factory=dict)
+    """1 (worst) to 5 (best) by dimension."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """Up to where somebody who decides has read."""
+
+    kinds: tuple[str, ...]
+    """Of the events that would change the decision."""
+    seq: int
+    """Number of the last one that was read; 0: there was none."""

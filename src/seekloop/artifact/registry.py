@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from seekloop.artifact import schema
-from seekloop.artifact.journal import Journal
+from seekloop.artifact.journal import Journal, Pen
 from seekloop.artifact.kinds import Artifact, Receipt
 from seekloop.artifact.projection import Kind
-from seekloop.artifact.records import Alias, ArtifactRecord, Event, StepRecord
+from seekloop.artifact.records import Alias, ArtifactRecord, Event, StepRecord, Turn
 from seekloop.system import digests
 from seekloop.system.errors import LedgerError
 
@@ -67,13 +67,27 @@ class Registry:
             LedgerError: somebody else moved it first.
         """
         with self._journal.writing() as pen:
-            newest = select(func.max(schema.alias_move.c.version)).where(schema.alias_move.c.name == name)
-            version: int = pen.connection.execute(newest).scalar() or 0
-            if expected_version not in (None, version):
-                raise LedgerError("artifact.alias_moved", name=name, expected=expected_version, version=version)
-            facts = {"target": target, "version": version + 1, "reason": reason}
-            pen.add(Kind.ALIAS_MOVED, name, facts=facts, actor=actor)
+            _add_move(pen, name, target=target, expected=expected_version, actor=actor, reason=reason)
         return _alias(pen.events[0])
+
+    def note_next(
+        self, kind: str, subject: str, *, facts: Mapping[str, Any], actor: str, after: Turn, move: Alias | None
+    ) -> Event:
+        """Append an event, if nothing of `after.kinds` came after event `after.seq`; and move an alias with it.
+
+        Raises:
+            LedgerError: something was decided, or the alias was moved, since.
+        """
+        with self._journal.writing() as pen:
+            last = select(func.max(schema.event.c.seq)).where(schema.event.c.kind.in_(after.kinds))
+            newest: int = pen.connection.execute(last).scalar() or 0
+            if newest != after.seq:
+                raise LedgerError("artifact.decided_since", kind=kind, seq=newest)
+            pen.add(kind, subject, facts=facts, actor=actor)
+            if move is not None:
+                before = move.version - 1
+                _add_move(pen, move.name, target=move.target, expected=before, actor=actor, reason=move.reason)
+        return pen.events[0]
 
     def alias(self, name: str) -> Alias | None:
         """What a name stands for now; None where it was never given."""
@@ -102,6 +116,15 @@ class Registry:
     def steps(self, run: str) -> list[StepRecord]:
         """The finished steps of a run, oldest first."""
         return [_step(event) for event in self._journal.events(_steps.where(schema.step.c.run == run))]
+
+
+def _add_move(pen: Pen, name: str, *, target: str, expected: int | None, actor: str, reason: str) -> None:
+    newest = select(func.max(schema.alias_move.c.version)).where(schema.alias_move.c.name == name)
+    version: int = pen.connection.execute(newest).scalar() or 0
+    if expected not in (None, version):
+        raise LedgerError("artifact.alias_moved", name=name, expected=expected, version=version)
+    facts = {"target": target, "version": version + 1, "reason": reason}
+    pen.add(Kind.ALIAS_MOVED, name, facts=facts, actor=actor)
 
 
 def _artifact(event: Event) -> ArtifactRecord:

@@ -1,13 +1,15 @@
 """The ledger's tables.
 
-`event` is the truth and only grows. Every other table but `payload` is an index into it: each row is a function of one
-event, named by `seq`, and is written in that event's transaction. `payload` holds what is too big for an event or may
-have to be erased; the event holds its digest.
+`event` is the truth and only grows. Every other table but the last three is an index into it: each row is a function of
+one event, named by `seq`, and is written in that event's transaction. `payload` holds what is too big for an event or
+may have to be erased, encrypted under a key of the vault; the event holds its digest. `erasure` names what was
+destroyed: a payload by its digest, or a key by its id. `guard_sketch` and `usage` are no part of the record, and
+unsigned: what gateways that watch for model extraction remember of the last days, and what API keys have used up.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 
 __all__ = [
     "REVISIONS",
@@ -18,13 +20,15 @@ __all__ = [
     "erasure",
     "event",
     "feedback",
+    "guard_sketch",
     "metadata",
     "payload",
     "projections",
     "step",
+    "usage",
 ]
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002", "0003")
 """Every schema revision in order; the last is the one that this code reads and writes."""
 
 metadata = MetaData()
@@ -124,6 +128,24 @@ payload = Table(
     metadata,
     Column("digest", Text, primary_key=True),
     Column("body", Text, nullable=False),
+    Column("key", Text, index=True),
+)
+
+guard_sketch = Table(
+    "guard_sketch",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("owner", Text, primary_key=True),
+    Column("day", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    *(Column(name, Text, primary_key=True) for name in ("key", "day", "process")),
+    *(Column(name, BigInteger, nullable=False) for name in ("requests", "tokens", "cost")),
+    *(Column(name, BigInteger, nullable=False) for name in ("held_tokens", "held_cost", "tat", "at")),
 )
 
 projections = (artifact, artifact_parent, alias_move, step, answer, feedback, erasure)
