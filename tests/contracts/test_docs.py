@@ -16,6 +16,7 @@ import typer
 from seekloop.app.main import app
 from seekloop.loop import catalog
 from seekloop.loop.project import ProjectSpec
+from seekloop.serve.rollout.spec import RolloutSpec
 from seekloop.system import settings
 from seekloop.system.errors import UsageError
 from seekloop.system.plain import parse_yaml
@@ -29,10 +30,13 @@ TARGETS = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text("ut
 TARGETS |= {f"bench-{path.stem}" for path in (REPOSITORY / "bench").glob("*.py")}
 EXTRAS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
 PLAIN = {"cd", "cat", "ls", "cp", "mkdir", "echo", "export", "git", "source", "jq", "head", "tail", "apt-get"}
+PLAIN |= {"docker", "helm", "kubectl", "serve.sh", "sudo"}
 
 
 def spec_of(verb: str) -> type:
     """The spec that a verb's `--set` reaches into."""
+    if verb == "rollout":
+        return RolloutSpec
     return catalog.stages()[verb].load_spec() if verb in catalog.stages() else ProjectSpec
 
 

@@ -27,7 +27,7 @@ from seekloop.runtime.generate.backend_async import AsyncBackend
 from seekloop.runtime.generate.bridge import Awaited
 from seekloop.runtime.generate.echo import EchoBackend
 from seekloop.serve import stage
-from seekloop.serve.caller import Caller
+from seekloop.serve.caller import Caller, Role
 from seekloop.serve.gateway import Gateway
 from seekloop.serve.keys import Keyring
 from seekloop.serve.options import GatewayOptions
@@ -164,12 +164,15 @@ class World:
         if release is not None:
             self.promote(release)
         quick = {"poll_s": 0.01, "check_s": 0.05, "retry_s": 0.05, **options}
+        chosen = GatewayOptions(**quick)
         gateway = Gateway(
             store=self.ctx.store,
             ledger=self.ctx.ledger,
-            keyring=Keyring({KEY: Caller(name="tester")}),
+            keyring=Keyring(
+                {KEY: Caller(name="tester", role=Role.ADMIN)}, ledger=self.ctx.ledger, options=chosen.access
+            ),
             opener=opener or self.open,
-            options=GatewayOptions(**quick),
+            options=chosen,
         )
         with (
             in_thread(gateway) as running,

@@ -153,8 +153,8 @@ def test_what_cannot_be_done_is_refused_by_name(scripted):
     assert "no token 1000000" in refused(scripted, prompt=[1, 10**6])[1]
     assert refused(scripted, prompt=[])[0] == 400
     assert "max_tokens 0" in refused(scripted, max_tokens=0)[1]
-    assert "a stream answers one prompt" in refused(scripted, stream=True, echo=True)[1]
-    assert "logit_bias" in refused(scripted, logit_bias={"5": 1.0})[1]
+    assert "a stream comes without echo" in refused(scripted, stream=True, echo=True)[1]
+    assert "logit_bias" in refused(scripted, logit_bias={"5": 101.0})[1]
     assert refused(scripted, best_of=2)[0] == 400
     assert "tokens" in refused(scripted, prompt="word " * 5000)[1]
     assert refused(scripted, model="another")[0] == 404

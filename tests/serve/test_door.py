@@ -4,17 +4,17 @@ import httpx2
 import pytest
 from fastapi.routing import APIRoute
 
+from seekloop.serve.access.routes import OPEN
 from seekloop.serve.app import build_app
-from seekloop.serve.door import OPEN
 
 
 @pytest.fixture(scope="module")
 def served(lasting_world):
-    with lasting_world.serving(lasting_world.release("a"), max_body_kib=1) as served:
+    with lasting_world.serving(lasting_world.release("a"), access={"max_body_kib": 1}) as served:
         yield served
 
 
-def test_every_route_but_livez_needs_a_key(served):
+def test_every_route_but_those_of_health_needs_a_key(served):
     app = build_app(served.gateway)
     routed = {(method, path) for path, item in app.openapi()["paths"].items() for method in item}
     routed |= {
@@ -30,8 +30,8 @@ def test_every_route_but_livez_needs_a_key(served):
     assert ("post", "/v1/chat/completions") in routed
     with httpx2.Client(base_url=served.url) as stranger:
         answers = {where: stranger.request(where[0].upper(), where[1]).status_code for where in routed}
-    assert {where for where, status in answers.items() if status != 401} == {("get", "/livez")}
-    assert {"/livez"} == OPEN
+    assert {where for where, status in answers.items() if status != 401} == {("get", "/livez"), ("get", "/readyz")}
+    assert {"/livez", "/readyz"} == OPEN
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer wrong", "Basic test-key", "test-key", "Bearer test-key2"])

@@ -14,6 +14,7 @@ from seekloop.serve.caller import Caller
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.recorder import Recorder
 from seekloop.serve.reply import Order, Reply
+from seekloop.serve.rollout.lease import Lease
 from seekloop.serve.worker import Worker
 
 LONG = "A very long answer: " + "and so on " * 20
@@ -53,7 +54,7 @@ def test_an_engine_that_dies_in_the_middle_of_a_stream_gives_an_error_event_and_
 
 def test_an_engine_that_keeps_dying_gives_502_with_retry_after(world):
     nursery = world.nursery(5)
-    with world.serving(world.release("a", SCRIPT), opener=nursery.open, max_queue=0) as served:
+    with world.serving(world.release("a", SCRIPT), opener=nursery.open, queue={"max_requests": 0}) as served:
         refused = served.ask("Tell me")
         assert refused.status_code == 502
         assert refused.headers["retry-after"] == "1"
@@ -89,7 +90,7 @@ def test_an_engine_that_does_not_start_is_tried_again(world, until):
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_client_that_leaves_frees_its_stream_and_leaves_a_row(world, until, stream):
     world.pace_s = 0.02
-    with world.serving(world.release("a", SCRIPT), streams=1, max_queue=0) as served:
+    with world.serving(world.release("a", SCRIPT), streams=1, queue={"max_requests": 0}) as served:
         body = {"model": "production", "messages": TELL, "stream": stream}
         with (
             httpx2.Client(base_url=served.url, headers=served.http.headers, timeout=0.3) as hasty,
@@ -118,7 +119,11 @@ def test_an_answer_that_is_cancelled_before_it_begins_leaves_a_row_and_frees_eve
         order = Order(caller=Caller(name="c"), messages=[], prompt=prompt, stops=(), stream=True, asked_at=0.0)
         worker.lease()
         reply = Reply(
-            order, worker=worker, recorder=recorder, clock=world.ctx.clock, on_free=lambda: freed.append(worker.in_use)
+            order,
+            lease=Lease(worker=worker),
+            recorder=recorder,
+            clock=world.ctx.clock,
+            on_free=lambda: freed.append(worker.in_use),
         )
         reply.cancel()
         await reply.ended()
@@ -132,7 +137,8 @@ def test_an_answer_that_is_cancelled_before_it_begins_leaves_a_row_and_frees_eve
 
 def test_who_comes_when_the_queue_is_full_is_told_to_come_back(world, until):
     world.pace_s = 0.02
-    with world.serving(world.release("a", SCRIPT), streams=1, max_queue=1) as served, ThreadPoolExecutor(2) as pool:
+    one = {"queue": {"max_requests": 1}, "streams": 1}
+    with world.serving(world.release("a", SCRIPT), **one) as served, ThreadPoolExecutor(2) as pool:
         accepted = [pool.submit(served.ask, "Tell me", max_tokens=20) for _ in range(2)]
         until(lambda: served.gateway.admission.waiting == 1)
         refused = served.ask("Tell me")
@@ -141,7 +147,7 @@ def test_who_comes_when_the_queue_is_full_is_told_to_come_back(world, until):
             "message": refused.json()["error"]["message"],
             "type": "rate_limit_error",
             "param": None,
-            "code": "serve.queue_full",
+            "code": "queueing.full",
         }
         assert [future.result().status_code for future in accepted] == [200, 200]
     assert len(rows(world)) == 2
@@ -150,20 +156,21 @@ def test_who_comes_when_the_queue_is_full_is_told_to_come_back(world, until):
 def test_who_waits_too_long_is_told_to_come_back(world):
     world.pace_s = 0.02
     with (
-        world.serving(world.release("a", SCRIPT), streams=1, queue_timeout_s=0.1) as served,
+        world.serving(world.release("a", SCRIPT), streams=1, queue={"timeout_s": 0.1}) as served,
         ThreadPoolExecutor(1) as pool,
     ):
         first = pool.submit(served.ask, "Tell me", max_tokens=60)
         while not served.http.get("/v1/releases").json()["serving"]["in_flight"]:
             pass
         refused = served.ask("Tell me")
-        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "serve.queue_slow")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "queueing.late")
         assert first.result().status_code == 200
 
 
 def test_a_client_that_leaves_the_queue_leaves_no_row_and_no_hole(world, until):
     world.pace_s = 0.02
-    with world.serving(world.release("a", SCRIPT), streams=1, max_queue=1) as served, ThreadPoolExecutor(1) as pool:
+    one = {"queue": {"max_requests": 1}, "streams": 1}
+    with world.serving(world.release("a", SCRIPT), **one) as served, ThreadPoolExecutor(1) as pool:
         first = pool.submit(served.ask, "Tell me", max_tokens=60)
         until(lambda: served.http.get("/v1/releases").json()["serving"]["in_flight"] == 1)
         with pytest.raises(httpx2.ReadTimeout):

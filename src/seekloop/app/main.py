@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from seekloop import __version__
-from seekloop.app import bench, labels, rating, reports
+from seekloop.app import audit, bench, guard, keys, labels, rating, reports, rollout, top
 from seekloop.loop import catalog
 from seekloop.system import settings
 from seekloop.system.errors import SeekloopError, UsageError
@@ -115,10 +115,30 @@ def up(
     project: Folder = HERE,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate and its chain (PEM): answer over https.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Private key of the certificate (PEM).")] = None,
+    behind_proxy: Annotated[bool, typer.Option("--behind-proxy", help="Something in front does TLS.")] = False,
+    processes: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Gateway processes (releases of endpoints only).")
+    ] = None,
     changes: Changes = [],  # noqa: B006
 ) -> None:
     """Serve the promoted release over the OpenAI API, and follow promotions and rollbacks."""
-    _verb("serving:up", folder=project, host=host, port=port, changes=changes)
+    entry = {"tls_cert": tls_cert, "tls_key": tls_key, "behind_proxy": behind_proxy}
+    _verb("serving:up", folder=project, host=host, port=port, processes=processes, entry=entry, changes=changes)
+
+
+@app.command()
+def deploy(
+    *,
+    target: Annotated[
+        str, typer.Argument(help="compose, helm, systemd, vllm, sglang, triton or llama-server.", metavar="TARGET")
+    ],
+    out: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
+    project: Folder = HERE,
+) -> None:
+    """Write what the promoted release needs to run elsewhere: containers, clusters, services, other engines."""
+    _verb("deploying:deploy", target=target, out=out, folder=project)
 
 
 @app.command()
@@ -392,6 +412,12 @@ app.add_typer(labels.app, name="labels")
 app.add_typer(rating.app, name="rate")
 app.add_typer(reports.app)
 app.add_typer(bench.app, name="bench")
+app.add_typer(keys.app, name="keys")
+app.add_typer(top.app)
+app.add_typer(rollout.app, name="rollout")
+app.command()(rollout.releases)
+app.add_typer(audit.app, name="audit")
+app.add_typer(guard.app, name="guard")
 
 
 @app.callback(invoke_without_command=True)

@@ -12,7 +12,7 @@ from seekloop.loop.gates import Verdict
 from seekloop.system import digests
 from seekloop.system.errors import UsageError
 
-__all__ = ["Released", "corpus_of", "note_verdict", "promote", "released", "roll_back"]
+__all__ = ["Released", "corpus_of", "note_verdict", "promote", "promoted", "released", "roll_back"]
 
 _before = ("base", "parent", "checkpoint")
 """Under which a checkpoint names the one that it was made from."""
@@ -67,8 +67,8 @@ def roll_back(alias: str, *, reason: str, ctx: RunContext) -> Alias:
     )
 
 
-def released(alias: str, *, ctx: RunContext) -> Released:
-    """The release that `alias` points at, opened with its parents.
+def promoted(alias: str, *, ctx: RunContext) -> Alias:
+    """The move that put into production what `alias` stands for now.
 
     Raises:
         UsageError: nothing was promoted yet.
@@ -76,6 +76,16 @@ def released(alias: str, *, ctx: RunContext) -> Released:
     current = ctx.ledger.alias(alias)
     if current is None:
         raise UsageError("loop.nothing_released", alias=alias)
+    return current
+
+
+def released(alias: str, *, ctx: RunContext) -> Released:
+    """The release that `alias` points at, opened with its parents.
+
+    Raises:
+        UsageError: nothing was promoted yet.
+    """
+    current = promoted(alias, ctx=ctx)
     store = ctx.store
     release = store.open(current.target, Release)
     report = store.open(release.report, Report)

@@ -212,6 +212,19 @@ class Codec:
         """The text of ids, control tokens included; bytes that are no character become U+FFFD."""
         return self._vocabulary.decode(ids)
 
+    @property
+    def form(self) -> AnswerForm:
+        """How answers of the family are laid out."""
+        return self._settings.answer
+
+    def control_id(self, text: str) -> int | None:
+        """The id of a control token; None: to this tokenizer it is plain text."""
+        return self._vocabulary.control_ids.get(text)
+
+    def plain_ids(self, text: str) -> tuple[int, ...]:
+        """The ids of text alone, control tokens in it being text too, with nothing before or behind."""
+        return tuple(self._vocabulary.encode([Piece(text, False)]))
+
     def token_bytes(self, id_: int) -> bytes:
         """What one id writes, which may be a part of a character."""
         return self._vocabulary.bytes.get(id_, b"")

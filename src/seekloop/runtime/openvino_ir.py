@@ -58,12 +58,20 @@ class IrModel:
         core = openvino_modules.openvino().Core()
         read = core.read_model(model) if isinstance(model, Path) else model
         options = properties(threads=threads, rounding=rounding)
+        self._states = _add_states(read)
         self._request = core.compile_model(read, "CPU", options).create_infer_request()
 
     def logits(self, ids: Sequence[int]) -> Array:
         """What the model says after each id, [len(ids), vocabulary]."""
         self._request.reset_state()
         return self._pass(np.array([ids], np.int64), before=0)[0]
+
+    def states(self, ids: Sequence[int]) -> Array:
+        """What the head is given for each id: the last layer's states behind their norm, [len(ids), width]."""
+        self._request.reset_state()
+        self._pass(np.array([ids], np.int64), before=0)
+        found: Array = self._request.get_output_tensor(self._states).data[0].copy()
+        return found
 
     def ways(self, context: Sequence[int], ways: Sequence[Sequence[int]]) -> list[Array]:
         """What the model says where each id of each way stands, [len(way), vocabulary]; the context is read once."""
@@ -89,3 +97,12 @@ class IrModel:
         )
         found: Array = self._request.infer(dict(zip(INPUTS, values, strict=True)))["logits"].copy()
         return found
+
+
+def _add_states(model: Any) -> int:
+    """Make what goes into the product that gives the logits an output of its own; its number."""
+    node = model.output("logits").get_node().input_value(0).get_node()
+    while node.get_type_name() != "MatMul":
+        node = node.input_value(0).get_node()
+    model.add_outputs([node.input_value(0)])
+    return len(model.outputs) - 1

@@ -12,12 +12,20 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from seekloop import __version__
+from seekloop.serve.access.key_routes import key_routes
 from seekloop.serve.chat import chat_routes
 from seekloop.serve.completions import completion_routes
 from seekloop.serve.door import Door
+from seekloop.serve.embeddings import embedding_routes
 from seekloop.serve.gateway import Gateway
-from seekloop.serve.problems import Problem, of_error, of_http, of_validation
+from seekloop.serve.hot import Shortcut
+from seekloop.serve.metrics_routes import figures_of, metrics_routes
+from seekloop.serve.openapi import Api
+from seekloop.serve.problems import DEFECT, language_of, of_error, of_http, of_validation
 from seekloop.serve.records import record_routes
+from seekloop.serve.rollout_routes import rollout_routes
+from seekloop.serve.safety_routes import safety_routes
+from seekloop.serve.telemetry.watch import Watch
 from seekloop.system.errors import SeekloopError
 
 __all__ = ["build_app"]
@@ -26,17 +34,29 @@ __all__ = ["build_app"]
 def build_app(gateway: Gateway) -> FastAPI:
     """The ASGI application over `gateway`, which it starts and closes with itself."""
 
+    figures = figures_of(gateway)
+
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await gateway.start()
-        yield
+        async with figures.leaving():
+            yield
         await gateway.close()
 
-    app = FastAPI(title="seekloop", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.add_middleware(Door, keyring=gateway.keyring, max_body=gateway.options.max_body_kib * 1024)
-    app.include_router(chat_routes(gateway))
-    app.include_router(completion_routes(gateway))
+    app = Api(title="seekloop", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    asked = (chat_routes(gateway), completion_routes(gateway))
+    app.add_middleware(Shortcut, routes=[route for router in asked for route in router.routes])
+    app.add_middleware(
+        Door, keyring=gateway.keyring, budgets=gateway.budgets, max_body=gateway.options.access.max_body_kib * 1024
+    )
+    app.add_middleware(Watch, meters=gateway.meters, spans=gateway.spans, routes=app.routes)
+    for router in (*asked, embedding_routes(gateway)):
+        app.include_router(router)
     app.include_router(record_routes(gateway))
+    app.include_router(metrics_routes(figures, alias=gateway.options.alias))
+    app.include_router(rollout_routes(gateway))
+    app.include_router(safety_routes(gateway))
+    app.include_router(key_routes(gateway.ledger, budgets=gateway.budgets, clock=gateway.clock))
     _health_routes(app, gateway)
     _error_shapes(app)
     return app
@@ -50,15 +70,14 @@ def _health_routes(app: FastAPI, gateway: Gateway) -> None:
 
     @app.get("/readyz")
     async def readyz() -> JSONResponse:
-        """A request would be answered now."""
-        state = {"ready": gateway.ready, "problem": gateway.pool.problem}
-        return JSONResponse(state, status_code=200 if gateway.ready else 503)
+        """A request would be answered now; `/v1/releases` says what is wrong where it would not."""
+        return JSONResponse({"ready": gateway.ready}, status_code=200 if gateway.ready else 503)
 
 
 def _error_shapes(app: FastAPI) -> None:
     @app.exception_handler(SeekloopError)
-    async def known(_: Request, error: SeekloopError) -> Response:
-        return of_error(error).response
+    async def known(request: Request, error: SeekloopError) -> Response:
+        return of_error(error, language=language_of(request.headers.get("accept-language", ""))).response
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
@@ -70,4 +89,4 @@ def _error_shapes(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def defect(_: Request, __: Exception) -> Response:
-        return Problem(status=500, message="the gateway has a defect; its log says where", code="defect").response
+        return DEFECT.response

@@ -6,10 +6,14 @@ import asyncio
 
 from seekloop.artifact.kinds import Checkpoint
 from seekloop.artifact.store import Store
+from seekloop.runtime.endpoint.served import FORM, endpoint_of
 from seekloop.runtime.generate.backend_async import AsyncBackend
 from seekloop.runtime.generate.open import open_async
 from seekloop.serve.options import GatewayOptions
+from seekloop.serve.upstream.engine import Upstream
 from seekloop.serve.worker import Opener
+from seekloop.system import digests
+from seekloop.system.errors import EngineError
 
 __all__ = ["opener"]
 
@@ -18,6 +22,10 @@ def opener(store: Store, options: GatewayOptions) -> Opener:
     """Starts engines of `options.engine` over the checkpoints of `store`."""
 
     async def start(checkpoint: Checkpoint) -> AsyncBackend:
+        if checkpoint.form == FORM and options.engine != "echo":
+            return Upstream(endpoint_of(checkpoint, store=store), options=options.upstream)
+        if options.upstream.processes > 1:
+            raise EngineError("processes.one_engine", id=digests.short(checkpoint.id))
         # Loading takes seconds, which the event loop must not wait for.
         return await asyncio.to_thread(
             open_async,
@@ -27,6 +35,7 @@ def opener(store: Store, options: GatewayOptions) -> Opener:
             threads=options.threads,
             streams=options.streams,
             context=options.context,
+            sandbox=options.safety.sandbox,
         )
 
     return start

@@ -3,30 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from seekloop.artifact.kinds import Release
 from seekloop.artifact.ledger import Ledger
 from seekloop.artifact.rows import Message
 from seekloop.artifact.store import Store
+from seekloop.model.codec import Codec
 from seekloop.runtime.generate.backend import Prompt
-from seekloop.serve.admission import Admission
+from seekloop.serve.access.budgets import Budgets
+from seekloop.serve.answer_grammar import answer_grammar
+from seekloop.serve.cache.answers import Asked, ResponseCache
+from seekloop.serve.cache.look import Look
 from seekloop.serve.caller import Caller
+from seekloop.serve.guard.guard import Guard
+from seekloop.serve.guarded import guarded
 from seekloop.serve.keys import Keyring
+from seekloop.serve.manner import PLAIN, Manner
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.pool import Pool
-from seekloop.serve.protocol import ChatRequest, CompletionRequest, Sampling
+from seekloop.serve.protocol import ChatRequest, CompletionRequest, EmbeddingRequest, Sampling
+from seekloop.serve.queueing.admission import Admission
 from seekloop.serve.recorder import Recorder
 from seekloop.serve.reply import Order, Reply
+from seekloop.serve.rollout.lease import Lease
+from seekloop.serve.safety.screen import Screen
+from seekloop.serve.shadows import Shadows
+from seekloop.serve.telemetry.meters import Meters
+from seekloop.serve.telemetry.spans import Spans, open_spans
+from seekloop.serve.upstream.asking import chat_asked, text_asked
 from seekloop.serve.worker import Opener, Worker
 from seekloop.system.clock import Clock, SystemClock
-from seekloop.system.errors import UsageError
+from seekloop.system.errors import EngineError, SeekloopError, UsageError
 
 __all__ = ["Gateway"]
 
 _cancelling_s, _look_s = 5.0, 0.01
+_first_release_s = 10.0
 
 
 class Gateway:
@@ -39,6 +56,8 @@ class Gateway:
         opener: starts engines.
         options: limits and waits.
         clock: dates and times answers.
+        spans: tell of requests; None: as the options say.
+        secret: of the guard, the same for all gateways of a project; None: one that nobody else knows.
     """
 
     def __init__(
@@ -50,6 +69,8 @@ class Gateway:
         opener: Opener,
         options: GatewayOptions | None = None,
         clock: Clock | None = None,
+        spans: Spans | None = None,
+        secret: bytes | None = None,
     ) -> None:
         self.store = store
         self.ledger = ledger
@@ -58,87 +79,242 @@ class Gateway:
         self.clock: Clock = clock or SystemClock()
         self.pool = Pool(store=store, ledger=ledger, opener=opener, options=self.options)
         self.recorder = Recorder(ledger, window_s=self.options.commit_window_ms / 1000)
-        self.admission = Admission(
-            streams=self.options.streams, max_queue=self.options.max_queue, timeout_s=self.options.queue_timeout_s
+        self.admission = Admission(streams=self.options.streams, options=self.options.queue, clock=self.clock)
+        self.budgets = Budgets(ledger.usage, options=self.options.access, clock=self.clock)
+        self.cache = ResponseCache(self.options.cache, ledger=ledger, current=self._releases, clock=self.clock)
+        self.meters = Meters()
+        self.spans = spans or open_spans(self.options.telemetry)
+        self.shadows = Shadows(ledger, clock=self.clock, idle=lambda: not self.admission.waiting)
+        self.screen = Screen.open(self.options.safety, store=store)
+        """What looks at questions and answers; None: nothing does."""
+        self.guard = Guard(
+            self.options.guard, secret=secret or secrets.token_bytes(32), ledger=ledger, clock=self.clock
         )
         self._replies: set[Reply] = set()
+        self._draining = False
 
     @property
     def ready(self) -> bool:
         """Whether a request would be answered now."""
         serving = self.pool.serving
-        return serving is not None and serving.alive and not self.admission.closed and not self.recorder.failing
+        open_ = not self._draining and not self.admission.closed
+        return serving is not None and serving.alive and open_ and not self.recorder.failing
+
+    @property
+    def running(self) -> int:
+        """Requests that an engine works on."""
+        return sum(reply.look.kept is None for reply in self._replies)
 
     async def start(self) -> None:
-        """Begin to record, and to follow the alias."""
+        """Begin to record, and to follow the alias and the keys."""
+        await self.keyring.start()
+        self.budgets.start()
         self.recorder.start()
+        self.cache.start()
+        await self.guard.start()
         self.pool.start()
+        self.shadows.start()
+        if self.options.upstream.processes > 1:
+            # Connections wait in the socket until this process can answer, instead of being told that others can.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_first_release_s):
+                    await self.pool.follow(0)
 
     async def drain(self) -> None:
-        """Refuse new requests, let those in flight finish for `drain_s`, then cancel the rest."""
+        """Let requests in flight and in the queue finish for `drain_s`, then refuse and cancel the rest.
+
+        What a client sent before it could know still comes in meanwhile: it is the listener that lets nobody new in.
+        """
+        self._draining = True
+        quiet = await self._quiet(self.options.drain_s)
         self.admission.close()
-        if not await self._quiet(self.options.drain_s):
+        if not quiet:
             await self._cancel_all()
 
     async def close(self) -> None:
         """Cancel what is still in flight, record what there is, stop the engines."""
         self.admission.close()
         await self._cancel_all()
+        await self.shadows.close()
+        await self.guard.close()
         await self.recorder.close()
+        await self.budgets.close()
+        await self.keyring.close()
+        await self.cache.close()
         await self.pool.close()
+        if self.spans is not None:
+            await asyncio.to_thread(self.spans.close)
+        if self.screen is not None:
+            self.screen.close()
 
-    async def ask(self, request: ChatRequest, *, caller: Caller) -> Reply:
+    async def ask(self, request: ChatRequest, *, caller: Caller, manner: Manner = PLAIN) -> Reply:
         """Accept a conversation: from here on it ends as a row in the ledger.
 
+        Args:
+            request: the body.
+            caller: who asks.
+            manner: what the request says beside its body.
+
         Raises:
-            UsageError: another model than the one served, or a prompt that is too long.
+            UsageError: another model than the one served, a prompt that is too long, or a limit of the caller's key.
             EngineError: nothing is served, the queue is full, or the gateway is closing.
             ModelError: the conversation needs what the model's family does not have.
         """
-        return await self._accept(functools.partial(self._order, request, caller=caller))
+        order = functools.partial(self._order, request, caller=caller)
+        who = self._who(request, caller=caller, manner=manner)
+        lease = self.pool.lease(request.model, tenant=caller.tenant, who=who)
+        return manner.answered_by(await self._accept(order, lease=lease, manner=manner), model=request.model)
 
-    async def complete(self, request: CompletionRequest, prompt: str | Sequence[int], *, caller: Caller) -> Reply:
+    async def complete(
+        self, request: CompletionRequest, prompt: str | Sequence[int], *, caller: Caller, manner: Manner = PLAIN
+    ) -> Reply:
         """Accept one raw prompt of a request: from here on it ends as a row in the ledger.
 
+        Args:
+            request: the body.
+            prompt: text or ids.
+            caller: who asks.
+            manner: what the request says beside its body.
+
         Raises:
-            UsageError: another model than the one served, a prompt that is too long, or ids that the model has not.
+            UsageError: another model than the one served, a prompt that is too long, ids that the model has not, or
+                a limit of the caller's key.
             EngineError: nothing is served, the queue is full, or the gateway is closing.
         """
-        return await self._accept(functools.partial(self._raw_order, request, prompt=prompt, caller=caller))
+        order = functools.partial(self._raw_order, request, prompt=prompt, caller=caller)
+        # The answers of one request have one label, so that several are not drawn for a rollout.
+        who = self._who(request, caller=caller, manner=manner) if len(request.prompts) == 1 else None
+        lease = self.pool.lease(request.model, tenant=caller.tenant, who=who)
+        return manner.answered_by(await self._accept(order, lease=lease, manner=manner), model=request.model)
 
-    async def _accept(self, order: Callable[..., Order]) -> Reply:
-        """From a request to its reply: who answers, what is asked, whether there is room."""
-        asked_at = self.clock.monotonic()
-        worker = self.pool.lease()
-        entered = False
-        try:
-            made = order(worker=worker, asked_at=asked_at)
-            await self.admission.enter()
-            entered = True
-            reply = Reply(made, worker=worker, recorder=self.recorder, clock=self.clock, on_free=self.admission.leave)
-        except BaseException:
-            if entered:
-                self.admission.leave()
-            worker.give_back()
-            raise
-        self._replies.add(reply)
-        reply.when_ended(self._replies.discard)
+    def _who(self, request: Sampling | EmbeddingRequest, *, caller: Caller, manner: Manner) -> str:
+        """The same word for the same caller, or for whom it asks."""
+        return manner.session or request.user or caller.name
+
+    async def _accept(self, order: Callable[..., Order], *, lease: Lease, manner: Manner) -> Reply:
+        """From a request to its reply: what is asked of whoever was picked, paid for, known already, and room."""
+        again = functools.partial(order, asked_at=self.clock.monotonic())
+        with contextlib.ExitStack() as undo:
+            undo.callback(lambda: lease.worker.give_back())
+            made = _made(again, lease)
+            charge = await self.budgets.reserve(
+                made.caller, prompt_tokens=len(made.prompt.ids), completion_tokens=made.prompt.max_tokens
+            )
+            undo.callback(charge.settle)
+            made = guarded(made, guard=self.guard, worker=lease.worker, role=str(made.caller.role))
+            await self._screened(made, lease=lease)
+            look = await self.cache.look(_asked(made, worker=lease.worker, manner=manner))
+            undo.callback(look.over, None)
+            leave = await self._room(made, worker=lease.worker, look=look, manner=manner)
+            undo.callback(leave)
+            reply = Reply(
+                made, lease=lease, again=again, recorder=self.recorder, clock=self.clock, on_free=leave, look=look
+            )
+            undo.pop_all()
+        self._track(reply)
+        reply.when_ended(lambda ended: charge.settle(ended.prompt_tokens, ended.completion_tokens))
+        reply.when_ended(lambda ended: self.guard.heard(ended.caller, ended.content))
+        if lease.shadow is not None and not made.embeds:
+            reply.when_ended(functools.partial(self.shadows.offer, by=lease.shadow, order=order))
         return reply
 
+    def _track(self, reply: Reply) -> None:
+        self._replies.add(reply)
+        reply.when_ended(self._replies.discard)
+        reply.when_ended(self.meters.answered)
+
+    async def _screened(self, order: Order, *, lease: Lease) -> None:
+        """Look at what is asked; what is not answered is recorded.
+
+        Raises:
+            UsageError: it is not answered; the row of it is named.
+            LedgerError: it could not be recorded.
+        """
+        screening = order.screening
+        if self.screen is None or screening is None:
+            return
+        await self.screen.judged(screening)
+        if screening.blocked is None:
+            return
+        lease.worker.lease()  # for the reply, which gives it back
+        reply = Reply(order, lease=lease, recorder=self.recorder, clock=self.clock, on_free=_nothing)
+        self._track(reply)
+        await reply.whole()
+        raise screening.refusal(reply.id)
+
+    async def _room(self, order: Order, *, worker: Worker, look: Look, manner: Manner) -> Callable[[], None]:
+        """Wait until the engine has room; what gives it back. What is only repeated needs none."""
+        if look.kept is not None:
+            if self.admission.closed:
+                raise EngineError("serve.closing")
+            return _nothing
+        ticket = await self.admission.enter(
+            tier=order.caller.tier,
+            tokens=len(order.prompt.ids),
+            read_per_s=worker.reading.per_s,
+            patience_s=manner.patience_s,
+        )
+        return functools.partial(self.admission.leave, ticket)
+
     def _order(self, request: ChatRequest, *, worker: Worker, caller: Caller, asked_at: float) -> Order:
-        release = worker.release
-        self._check_model(request.model, release)
-        messages = sent = [message.as_message() for message in request.messages]
-        if release.system and all(message.role != "system" for message in messages):
-            messages = [Message(role="system", content=release.system), *messages]
-        ids = worker.codec.prompt_ids(messages, tools=request.offered_tools)
+        if worker.takes_text:
+            return self._upstream_order(request, worker=worker, caller=caller, asked_at=asked_at)
+        sent = [message.as_message() for message in request.messages]
+        # What does not fit is refused before anything reads its text.
+        prompt = self._chat_prompt(request, sent, worker=worker)
+        screening = None if self.screen is None else self.screen.asked(sent)
+        if screening is not None and screening.changed:
+            sent = screening.messages
+            prompt = self._chat_prompt(request, sent, worker=worker)
         return Order(
             caller=caller,
             messages=[{"content": "", **message.model_dump(mode="json", exclude_defaults=True)} for message in sent],
-            prompt=self._prompt(request, ids, worker=worker, limit=request.token_limit, top=request.top),
+            prompt=prompt,
+            stops=request.stops,
+            user=request.user,
+            stream=bool(request.stream),
+            tools=request.offered_tools,
+            repeatable=_repeatable(request, worker),
+            screening=screening,
+            asked_at=asked_at,
+        )
+
+    def _upstream_order(self, request: ChatRequest, *, worker: Worker, caller: Caller, asked_at: float) -> Order:
+        """The messages as they came, for an upstream that makes ids of them itself."""
+        sent = [message.as_sent() for message in request.messages]
+        screening = None
+        if self.screen is not None:
+            screening = self.screen.asked([message.as_message() for message in request.messages])
+            sent = [_said(one, seen) for one, seen in zip(sent, screening.messages, strict=True)]
+        system = worker.release.system
+        begins = system and all(message["role"] not in ("system", "developer") for message in sent)
+        messages = [{"role": "system", "content": system}, *sent] if begins else sent
+        prompt = self._prompt(request, (), worker=worker, limit=request.token_limit, top=None)
+        return Order(
+            caller=caller,
+            messages=sent,
+            prompt=prompt,
             stops=request.stops,
             stream=bool(request.stream),
+            user=request.user,
+            screening=screening,
+            repeatable=request.top is None and _repeatable(request, worker),
             asked_at=asked_at,
+            upstream=chat_asked(request, messages, prompt=prompt),
+        )
+
+    def _chat_prompt(self, request: ChatRequest, messages: Sequence[Message], *, worker: Worker) -> Prompt:
+        system = worker.release.system
+        if system and all(message.role != "system" for message in messages):
+            messages = [Message(role="system", content=system), *messages]
+        ids = worker.codec.prompt_ids(messages, tools=request.offered_tools)
+        return self._prompt(
+            request,
+            ids,
+            worker=worker,
+            limit=request.token_limit,
+            top=request.top,
+            grammar=answer_grammar(request, worker.codec),
         )
 
     def _raw_order(
@@ -150,26 +326,83 @@ class Gateway:
         caller: Caller,
         asked_at: float,
     ) -> Order:
-        self._check_model(request.model, worker.release)
+        if worker.takes_text:
+            told = prompt if isinstance(prompt, str) else json.dumps(prompt)
+            screening = None if self.screen is None else self.screen.asked([Message(role="user", content=told)])
+            if screening is not None and screening.changed:
+                prompt = told = screening.messages[0].content
+            drawn = self._prompt(request, (), worker=worker, limit=request.max_tokens, top=None)
+            return Order(
+                caller=caller,
+                messages=[{"role": "user", "content": told}],
+                prompt=drawn,
+                stops=request.stops,
+                stream=bool(request.stream),
+                raw=True,
+                user=request.user,
+                screening=screening,
+                repeatable=request.logprobs is None and not request.echo and _repeatable(request, worker),
+                asked_at=asked_at,
+                upstream=text_asked(request, prompt, prompt=drawn),
+            )
         codec = worker.codec
         ids = codec.raw_ids(prompt) if isinstance(prompt, str) else tuple(prompt)
-        if unknown := [id_ for id_ in ids if id_ >= codec.vocab_size]:
-            raise UsageError("serve.unknown_id", id=unknown[0], size=codec.vocab_size)
+        _check_ids(ids, codec=codec)
         reads = request.echo and request.logprobs is not None
+        text = prompt if isinstance(prompt, str) else codec.decode(ids)
+        ready = self._prompt(request, ids, worker=worker, limit=request.max_tokens, top=request.logprobs)
+        screening = None if self.screen is None else self.screen.asked([Message(role="user", content=text)])
+        if screening is not None and screening.changed:
+            text = screening.messages[0].content
+            ids = codec.raw_ids(text)
+            ready = self._prompt(request, ids, worker=worker, limit=request.max_tokens, top=request.logprobs)
         return Order(
             caller=caller,
-            messages=[{"role": "user", "content": prompt if isinstance(prompt, str) else codec.decode(ids)}],
-            prompt=self._prompt(request, ids, worker=worker, limit=request.max_tokens, top=request.logprobs),
+            messages=[{"role": "user", "content": text}],
+            prompt=ready,
             stops=request.stops,
+            user=request.user,
             stream=bool(request.stream),
             raw=True,
             reads=reads,
+            repeatable=_repeatable(request, worker),
+            screening=screening,
             asked_at=asked_at,
         )
 
-    def _check_model(self, model: str, release: Release) -> None:
-        if model not in (self.options.alias, release.id):
-            raise UsageError("serve.unknown_model", model=model, alias=self.options.alias, release=release.id)
+    async def embed(
+        self, request: EmbeddingRequest, text: str | Sequence[int], *, caller: Caller, manner: Manner = PLAIN
+    ) -> Reply:
+        """Accept one text of a request for embeddings: from here on it ends as a row in the ledger.
+
+        Raises:
+            UsageError: another model than the one served, a text that is too long, or ids that the model has not.
+            EngineError: the engine gives no embeddings, nothing is served, the queue is full, or it is closing.
+        """
+        order = functools.partial(self._embedding_order, request, text=text, caller=caller)
+        who = self._who(request, caller=caller, manner=manner) if len(request.texts) == 1 else None
+        lease = self.pool.lease(request.model, tenant=caller.tenant, who=who)
+        return manner.answered_by(await self._accept(order, lease=lease, manner=manner), model=request.model)
+
+    def _embedding_order(
+        self, request: EmbeddingRequest, *, text: str | Sequence[int], worker: Worker, caller: Caller, asked_at: float
+    ) -> Order:
+        worker.need("embeddings")
+        codec = worker.codec
+        ids = codec.raw_ids(text) if isinstance(text, str) else tuple(text)
+        _check_ids(ids, codec=codec)
+        if len(ids) > self.options.context:
+            raise UsageError("serve.context_overflow", tokens=len(ids), context=self.options.context)
+        return Order(
+            caller=caller,
+            messages=[{"role": "user", "content": text if isinstance(text, str) else codec.decode(ids)}],
+            prompt=Prompt(ids=ids, stop_ids=codec.stop_ids, max_tokens=0),
+            stops=(),
+            stream=False,
+            raw=True,
+            embeds=True,
+            asked_at=asked_at,
+        )
 
     def _prompt(
         self,
@@ -179,8 +412,11 @@ class Gateway:
         worker: Worker,
         limit: int | None,
         top: int | None,
+        grammar: str | None = None,
     ) -> Prompt:
-        room = self.options.context - len(ids)
+        _check_abilities(request, worker=worker, grammar=grammar)
+        # An upstream knows how long its texts may be; we do not.
+        room = self.options.max_tokens if worker.takes_text else self.options.context - len(ids)
         if room < (0 if limit == 0 else 1):
             raise UsageError("serve.context_overflow", tokens=len(ids), context=self.options.context)
         decoding = worker.release.decoding
@@ -194,7 +430,15 @@ class Gateway:
             top_p=decoding.top_p if request.top_p is None else request.top_p,
             seed=seed & 0x7FFF_FFFF,
             top=top,
+            presence=request.presence_penalty or 0.0,
+            frequency=request.frequency_penalty or 0.0,
+            bias=request.bias,
+            grammar=grammar,
         )
+
+    def _releases(self) -> set[str]:
+        """Ids of what is served now."""
+        return {worker.identity for worker in self.pool.named}
 
     async def _cancel_all(self) -> None:
         for reply in self._replies:
@@ -209,3 +453,67 @@ class Gateway:
                 return False
             await asyncio.sleep(_look_s)
         return True
+
+
+def _repeatable(request: Sampling, worker: Worker) -> bool:
+    """Whether the engine would say the same again."""
+    greedy = not (worker.release.decoding.temperature if request.temperature is None else request.temperature)
+    return greedy or request.seed is not None
+
+
+def _asked(order: Order, *, worker: Worker, manner: Manner) -> Asked:
+    return Asked(
+        order=order,
+        tenant=order.caller.tenant,
+        release=worker.identity,
+        messages=() if order.raw or order.prompt.top is not None else order.messages,
+        tools=order.tools,
+        # What is put back into an answer is this caller's alone.
+        repeatable=order.repeatable and not (order.screening and order.screening.values),
+        use=manner.cache,
+        also=_held_to(order),
+        tier=order.caller.tier,
+    )
+
+
+def _said(sent: dict[str, Any], seen: Message) -> dict[str, Any]:
+    """A message as it goes upstream, with the words that the screen left of it."""
+    plain = isinstance(sent.get("content"), str)
+    return {**sent, "content": seen.content} if plain or seen.content else sent
+
+
+def _held_to(order: Order) -> tuple[str, ...]:
+    """What an answer passed on its way out."""
+    rules = () if order.screening is None else order.screening.screen.rules
+    return (*rules, "exact" if order.blur is None else "blurred")
+
+
+def _nothing() -> None:
+    """A request that was answered before, or is refused, has no engine to give back."""
+
+
+def _check_ids(ids: Iterable[int], *, codec: Codec) -> None:
+    if unknown := [id_ for id_ in ids if id_ >= codec.vocab_size]:
+        raise UsageError("serve.unknown_id", id=unknown[0], size=codec.vocab_size)
+
+
+def _check_abilities(request: Sampling, *, worker: Worker, grammar: str | None) -> None:
+    """Refuse what this worker's engine cannot, before it is asked."""
+    _check_ids((id_ for id_, _ in request.bias), codec=worker.codec)
+    if grammar is not None:
+        worker.need("grammar")
+    if request.bias:
+        worker.need("logit_bias")
+    if request.presence_penalty or request.frequency_penalty:
+        worker.need("penalties")
+
+
+def _made(order: Callable[..., Order], lease: Lease) -> Order:
+    """The order for whoever was picked; where a candidate cannot take it, for the one in production."""
+    try:
+        return order(worker=lease.worker)
+    except SeekloopError as error:
+        if lease.spare is None:
+            raise
+        lease.fall_back(error.code)
+        return order(worker=lease.worker)

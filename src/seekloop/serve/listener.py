@@ -14,6 +14,8 @@ __all__ = ["Listener"]
 
 _last_words_s = 5
 """How long cancelled requests may take to tell their clients."""
+_settle_s = 0.1
+"""For requests that are on their way through the socket."""
 
 
 class Listener(uvicorn.Server):
@@ -23,11 +25,27 @@ class Listener(uvicorn.Server):
         self._gateway = gateway
         limit = round(gateway.options.drain_s) + _last_words_s
         super().__init__(
-            uvicorn.Config(build_app(gateway), log_config=None, access_log=False, timeout_graceful_shutdown=limit)
+            uvicorn.Config(
+                build_app(gateway),
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=limit,
+                ssl_certfile=gateway.options.access.tls_cert,
+                ssl_keyfile=gateway.options.access.tls_key,
+            )
         )
 
+    def stop_soon(self) -> None:
+        """Have it finish what is in flight and end."""
+        self.should_exit = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the sockets and drain the gateway at the same time."""
+        """Let nobody new in, read what was sent before, then drain the gateway while connections end."""
+        for server in self.servers:
+            server.close()
+        # A connection whose request has not been read yet looks idle, and would be closed under its client.
+        await asyncio.sleep(_settle_s)
         draining = asyncio.create_task(self._gateway.drain())
         await super().shutdown(sockets)
         await draining

@@ -6,6 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
+from seekloop.serve.access.options import AccessOptions
+from seekloop.serve.cache.options import CacheOptions
+from seekloop.serve.guard.spec import GuardOptions
+from seekloop.serve.queueing.options import QueueOptions
+from seekloop.serve.safety.options import SafetyOptions
+from seekloop.serve.telemetry_options import TelemetryOptions
+from seekloop.serve.upstream.options import UpstreamOptions
 from seekloop.system.spec import Spec
 
 __all__ = ["GatewayOptions"]
@@ -26,12 +33,8 @@ class GatewayOptions(Spec):
     """Tokens of prompt and answer together."""
     max_tokens: int = Field(default=4096, ge=1)
     """Longest answer, in tokens, whatever a request asks for."""
-    max_queue: int = Field(default=64, ge=0)
-    """Requests that may wait for a stream; one more is refused with 429."""
-    queue_timeout_s: float = Field(default=30.0, gt=0)
-    """Longest wait in the queue; then 429."""
-    max_body_kib: int = Field(default=4096, ge=1)
-    """Largest request body."""
+    queue: QueueOptions = QueueOptions()
+    """Who waits for a stream, how many, and for how long."""
     keep_previous: bool = True
     """Keep the engine of the release before warm, so that a rollback needs no loading."""
     poll_s: float = Field(default=0.2, gt=0)
@@ -44,5 +47,18 @@ class GatewayOptions(Spec):
     """How long requests in flight may take to finish when the gateway stops."""
     check_s: float = Field(default=1.0, gt=0)
     """How often engines are looked at."""
-    probe_s: float = Field(default=30.0, gt=0)
-    """An engine that was silent for this long is asked for a sign of life, and has as long to give it."""
+    probe_s: float = Field(default=3.0, gt=0)
+    """An engine that was silent for this long is asked for a sign of life, and has as long to give it, or twice the
+    time that reading its prompts should take where that is longer; then it is replaced."""
+    access: AccessOptions = AccessOptions()
+    """Keys, prices, an identity provider, TLS."""
+    upstream: UpstreamOptions = UpstreamOptions()
+    """How a release whose checkpoint is an endpoint is asked."""
+    cache: CacheOptions = CacheOptions()
+    """Answers that were given before."""
+    telemetry: TelemetryOptions = TelemetryOptions()
+    """Spans; figures are always there."""
+    safety: SafetyOptions = SafetyOptions()
+    """Rules, classifier and personal data on both sides; how engine processes are shut in."""
+    guard: GuardOptions = GuardOptions()
+    """Extraction defence."""

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import httpx2
 
+from seekloop.serve.access.entry import trust_of
 from seekloop.serve.keys import local_key
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.place import Place
@@ -52,7 +53,7 @@ class ServerProcess:
         self._options = options or GatewayOptions()
         self._ready_s = ready_s
         self._process: subprocess.Popen[bytes] | None = None
-        self._client = httpx2.Client(timeout=10.0)
+        self._client = httpx2.Client(timeout=10.0, verify=trust_of(self._options.access))
         self.url = ""
         """Where it listens: `http://127.0.0.1:PORT`."""
 

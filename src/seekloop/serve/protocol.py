@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from seekloop.artifact.rows import Message
+from seekloop.serve.formats import NamedTool, PlainText, ResponseFormat, ToolChoice
 
 __all__ = [
     "ChatMessage",
     "ChatRequest",
     "CompletionRequest",
+    "EmbeddingRequest",
     "FeedbackRequest",
+    "RatingRequest",
     "Sampling",
     "StreamOptions",
     "TextPart",
@@ -70,6 +74,8 @@ class ChatMessage(_Incoming):
     content: str | list[TextPart] | None = None
     reasoning_content: str | None = None
     tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+    """Which call a tool's message answers, for upstreams that ask for it."""
 
     @model_validator(mode="after")
     def _says_something(self) -> ChatMessage:
@@ -88,6 +94,19 @@ class ChatMessage(_Incoming):
             tool_calls=tuple(call.model_dump(exclude_none=True) for call in self.tool_calls or ()),
         )
 
+    def as_sent(self) -> dict[str, Any]:
+        """The message in OpenAI's words, its text in one piece."""
+        content = self.content
+        text = "".join(part.text for part in content) if isinstance(content, list) else content or ""
+        sent: dict[str, Any] = {"role": self.role, "content": text}
+        if self.reasoning_content is not None:
+            sent["reasoning"] = self.reasoning_content
+        if self.tool_calls:
+            sent["tool_calls"] = [call.model_dump(exclude_none=True) for call in self.tool_calls]
+        if self.tool_call_id is not None:
+            sent["tool_call_id"] = self.tool_call_id
+        return sent
+
 
 class StreamOptions(_Incoming):
     """What a stream carries beside its deltas."""
@@ -103,11 +122,19 @@ def _tool(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _token_id(key: str) -> str:
+    if not key.isdecimal() or len(key) > 9:
+        raise ValueError("logit_bias maps token ids to biases")
+    return key
+
+
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+Bias = dict[Annotated[str, AfterValidator(_token_id)], Annotated[float, Field(ge=-100, le=100)]]
 Stop = Annotated[str, Field(min_length=1)]
 Tool = Annotated[dict[str, Any], AfterValidator(_tool)]
 
 
-class Sampling(_Body):
+class Sampling(_Incoming):
     """What every request may say about how its answer is drawn."""
 
     model: str
@@ -118,48 +145,66 @@ class Sampling(_Body):
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     seed: int | None = None
     stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = None
-    n: Literal[1] | None = None
-    frequency_penalty: float | None = None
-    presence_penalty: float | None = None
-    logit_bias: dict[str, float] | None = None
-
-    @model_validator(mode="after")
-    def _without_penalties(self) -> Self:
-        if self.frequency_penalty or self.presence_penalty or self.logit_bias:
-            raise ValueError("penalties and logit_bias are not supported; leave them out")
-        return self
+    n: Annotated[int, Field(ge=1, le=8)] | None = None
+    """Answers to the same question; each is drawn, and recorded, by itself."""
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    logit_bias: Annotated[Bias, Field(max_length=300)] | None = None
+    user: Annotated[str, Field(max_length=512)] | None = None
+    """Who it is that the caller asks for; the same word sees the same release throughout a rollout."""
 
     @property
     def stops(self) -> tuple[str, ...]:
         """The stop strings."""
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
 
+    @property
+    def bias(self) -> tuple[tuple[int, float], ...]:
+        """Id -> what is added to its logit, in order."""
+        return tuple(sorted((int(id_), bias) for id_, bias in (self.logit_bias or {}).items()))
+
+    @property
+    def several(self) -> list[Self]:
+        """The request once for each answer that it wants; of drawn answers with a seed, the next has the next seed."""
+        if not self.n or self.n == 1:
+            return [self]
+        seeds = [None if self.seed is None else self.seed + place for place in range(self.n)]
+        return [self.model_copy(update={"n": 1, "seed": seed}) for seed in seeds]
+
 
 class ChatRequest(Sampling):
     """Body of `POST /v1/chat/completions`.
 
-    What would change the answer and cannot be done is refused, not left out in silence: more than one choice, log
-    probabilities, forced tools, response formats, penalties.
+    What would change the answer and cannot be done is refused, not left out in silence.
     """
 
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     tools: list[Tool] | None = None
-    tool_choice: Literal["auto", "none"] | None = None
+    tool_choice: ToolChoice | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    response_format: dict[str, Any] | None = None
+    response_format: ResponseFormat | None = None
+    parallel_tool_calls: bool | None = None
 
     @model_validator(mode="after")
-    def _is_text(self) -> Self:
-        if self.response_format is not None and self.response_format.get("type") != "text":
-            raise ValueError("response_format other than text is not supported; leave it out")
+    def _goes_together(self) -> Self:
         if self.top_logprobs is not None and not self.logprobs:
             raise ValueError("top_logprobs wants logprobs: true beside it")
-        if self.stream and self.logprobs:
-            raise ValueError("a stream comes without logprobs; leave out one of the two")
+        if self.forces_tool and not self.tools:
+            raise ValueError("tool_choice wants tools beside it")
         return self
+
+    @property
+    def shaped(self) -> bool:
+        """Whether the answer must have a form."""
+        return self.forces_tool or not isinstance(self.response_format, PlainText | None)
+
+    @property
+    def forces_tool(self) -> bool:
+        """Whether the answer must be a call of a tool."""
+        return self.tool_choice == "required" or isinstance(self.tool_choice, NamedTool)
 
     @property
     def top(self) -> int | None:
@@ -177,6 +222,7 @@ class ChatRequest(Sampling):
         return () if self.tool_choice == "none" else tuple(self.tools or ())
 
 
+_most_choices = 64
 _ids = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 _prompt = Annotated[str, Field(min_length=1)]
 
@@ -198,12 +244,16 @@ class CompletionRequest(Sampling):
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     """Likeliest tokens told at each place."""
     suffix: None = None
-    best_of: Literal[1] | None = None
+    best_of: int | None = None
 
     @model_validator(mode="after")
-    def _streams_one(self) -> Self:
-        if self.stream and (len(self.prompts) > 1 or self.echo or self.logprobs is not None):
-            raise ValueError("a stream answers one prompt, without echo and logprobs")
+    def _goes_together(self) -> Self:
+        if self.stream and self.echo:
+            raise ValueError("a stream comes without echo; leave out one of the two")
+        if len(self.prompts) * (self.n or 1) > _most_choices:
+            raise ValueError(f"prompts times n may be {_most_choices} at most")
+        if self.best_of is not None and self.best_of != (self.n or 1):
+            raise ValueError("best_of other than n is not supported; leave it out, or ask for n answers")
         if self.max_tokens == 0 and not self.echo:
             raise ValueError("max_tokens 0 gives nothing, unless echo is on")
         return self
@@ -211,20 +261,48 @@ class CompletionRequest(Sampling):
     @property
     def prompts(self) -> list[str | list[int]]:
         """Each prompt, as text or ids."""
-        if isinstance(self.prompt, str):
-            return [self.prompt]
-        ids: list[int] = []
-        several: list[str | list[int]] = []
-        for one in self.prompt:
-            if isinstance(one, int):
-                ids.append(one)
-            else:
-                several.append(one)
-        return several or [ids]
+        return _each(self.prompt)
+
+
+def _each(said: str | Sequence[int | str | list[int]]) -> list[str | list[int]]:
+    """The texts of a field that may hold one or several, in words or in ids."""
+    if isinstance(said, str):
+        return [said]
+    ids = [one for one in said if isinstance(one, int)]
+    return [ids] if ids else [one for one in said if not isinstance(one, int)]
+
+
+_most_texts = 2048
+
+
+class EmbeddingRequest(_Body):
+    """Body of `POST /v1/embeddings`: texts, or the same in token ids; each is an answer of its own in the ledger."""
+
+    model: str
+    user: str | None = None
+    """As in other requests."""
+    input: (
+        _prompt
+        | _ids
+        | Annotated[list[_prompt], Field(min_length=1, max_length=_most_texts)]
+        | Annotated[list[_ids], Field(min_length=1, max_length=_most_texts)]
+    )
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: Annotated[int, Field(ge=1)] | None = None
+    """Only so many of the first numbers, made a unit vector again."""
+
+    @property
+    def texts(self) -> list[str | list[int]]:
+        """Each text, as text or ids."""
+        return _each(self.input)
+
+
+Dimension = Annotated[str, Field(min_length=1, max_length=64)]
+Stars = Annotated[int, Field(ge=1, le=5)]
 
 
 class FeedbackRequest(_Body):
-    """Body of `POST /v1/feedback`: what somebody thought of an answer, in one way at least."""
+    """Body of `POST /v1/feedback` and `/v1/ratings`: what somebody thought of an answer, in one way at least."""
 
     answer: str
     id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
@@ -236,9 +314,18 @@ class FeedbackRequest(_Body):
     score: Annotated[float, Field(ge=0, le=1)] | None = None
     """0 to 1; a thumb is 0 or 1."""
     comment: str | None = None
+    ratings: Annotated[dict[Dimension, Stars], Field(min_length=1, max_length=32)] | None = None
+    """1 (worst) to 5 (best) by dimension, such as `correctness` or `tone`."""
 
     @model_validator(mode="after")
-    def _says_something(self) -> FeedbackRequest:
-        if self.label is None and self.correction is None and self.score is None and self.comment is None:
-            raise ValueError("give a label, a correction, a score or a comment")
+    def _says_something(self) -> Self:
+        said = (self.label, self.correction, self.score, self.comment, self.ratings)
+        if all(one is None for one in said):
+            raise ValueError("give a label, a correction, a score, ratings or a comment")
         return self
+
+
+class RatingRequest(FeedbackRequest):
+    """Body of `POST /v1/ratings`: feedback with ratings in it."""
+
+    ratings: Annotated[dict[Dimension, Stars], Field(min_length=1, max_length=32)]

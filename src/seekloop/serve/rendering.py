@@ -2,108 +2,143 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol
 
-from starlette.responses import StreamingResponse
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from seekloop.model.codec import Codec, Delta
 from seekloop.runtime.generate.backend import Chance
+from seekloop.serve.gone import watched
 from seekloop.serve.problems import of_error
+from seekloop.serve.replies import cancel, deltas_of
 from seekloop.serve.reply import Reply
 from seekloop.system.errors import SeekloopError
 
-__all__ = ["EventStream", "answer_events", "completion", "events", "frame_of", "identity", "usage"]
+__all__ = ["Choice", "EventStream", "answer_events", "completion", "events", "frame_of", "identity", "usage"]
+
+_stream_headers = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache",
+    "X-Accel-Buffering": "no",
+}
 
 
 def identity(reply: Reply) -> dict[str, str]:
     """The headers that name the answer and the release that gave it."""
-    return {"x-seekloop-release": reply.release, "x-seekloop-answer": reply.id, "x-request-id": reply.id}
+    named = {"x-seekloop-release": reply.release, "x-seekloop-answer": reply.id, "x-request-id": reply.id}
+    return named if reply.look.word is None else {**named, "x-seekloop-cache": reply.look.word}
 
 
-def completion(reply: Reply, *, model: str) -> dict[str, Any]:
-    """The body of a whole answer."""
+def completion(replies: Sequence[Reply], *, model: str) -> dict[str, Any]:
+    """The body of whole answers, a choice each; of several, `choices[i].answer` is the id of each one's row."""
+    choices = [_whole(reply, index) for index, reply in enumerate(replies)]
+    if len(replies) > 1:
+        choices = [choice | {"answer": reply.id} for choice, reply in zip(choices, replies, strict=True)]
+    body = frame_of(replies[0], kind="chat.completion", model=model)
+    return body | {"choices": choices, "usage": usage(replies)}
+
+
+def _whole(reply: Reply, index: int) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": reply.content, "refusal": None}
     if reply.reasoning:
         message |= _reasoning(reply.reasoning)
     if reply.tool_calls:
-        message |= {"content": reply.content or None, "tool_calls": list(reply.tool_calls)}
-    told = {"content": [_scored(reply.codec, id_, chance=chance) for id_, chance in reply.chances], "refusal": None}
-    choice = {
-        "index": 0,
+        message |= {"content": reply.content or None, "tool_calls": _calls(reply, reply.tool_calls)}
+    return {
+        "index": index,
         "message": message,
-        "logprobs": told if reply.chances else None,
+        "logprobs": reply.relayed.logprobs if reply.relayed and not reply.chances else _chances(reply, reply.chances),
         "finish_reason": reply.finish_reason,
     }
-    return frame_of(reply, kind="chat.completion", model=model) | {"choices": [choice], "usage": usage([reply])}
 
 
-class EventStream(StreamingResponse):
-    """An answer as server-sent events; a client that leaves cancels it.
+class EventStream(Response):
+    """Answers as server-sent events; a client that leaves cancels them.
 
     Args:
-        reply: the answer.
-        events: of it.
+        replies: the answers.
+        events: of them.
     """
 
-    def __init__(self, reply: Reply, events: AsyncIterator[bytes]) -> None:
-        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no", **identity(reply)}
-        super().__init__(events, media_type="text/event-stream", headers=headers)
-        self._reply = reply
+    def __init__(self, replies: Sequence[Reply], events: AsyncIterator[bytes]) -> None:
+        super().__init__(headers={**_stream_headers, **identity(replies[0])})
+        del self.headers["content-length"]
+        self._replies = replies
+        self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events."""
         try:
-            await super().__call__(scope, receive, send)
+            with watched(receive, lambda: cancel(self._replies)):
+                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                async for event in self._events:
+                    await send({"type": "http.response.body", "body": event, "more_body": True})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
-            self._reply.cancel()
+            cancel(self._replies)
 
 
-def events(reply: Reply, *, model: str, include_usage: bool) -> AsyncIterator[bytes]:
-    """The events of a chat answer, as `answer_events` orders them."""
-    frame = frame_of(reply, kind="chat.completion.chunk", model=model)
+def events(replies: Sequence[Reply], *, model: str, include_usage: bool) -> AsyncIterator[bytes]:
+    """The events of chat answers, as `answer_events` orders them."""
+    frame = frame_of(replies[0], kind="chat.completion.chunk", model=model)
 
-    def choice(delta: Delta) -> dict[str, Any]:
-        return {"delta": _delta(delta)}
+    def choice(reply: Reply, delta: Delta, *, chances: Sequence[tuple[int, Chance]]) -> dict[str, Any]:
+        return {"delta": _delta(reply, delta), "logprobs": _chances(reply, chances)}
 
-    begin = {"delta": {"role": "assistant", "content": ""}}
-    return answer_events(reply, frame=frame, choice=choice, begin=begin, include_usage=include_usage)
+    begin = {"delta": {"role": "assistant", "content": None}, "logprobs": None}
+    return answer_events(replies, frame=frame, choice=choice, begin=begin, include_usage=include_usage)
+
+
+class Choice(Protocol):
+    """What a delta of a reply is in a route's words."""
+
+    def __call__(self, reply: Reply, delta: Delta, *, chances: Sequence[tuple[int, Chance]]) -> dict[str, Any]:
+        """A choice without its index; `chances` are those of the delta's ids."""
 
 
 async def answer_events(
-    reply: Reply,
+    replies: Sequence[Reply],
     *,
     frame: Mapping[str, Any],
-    choice: Callable[[Delta], dict[str, Any]],
+    choice: Choice,
     begin: Mapping[str, Any] | None = None,
     include_usage: bool,
 ) -> AsyncIterator[bytes]:
-    """An answer as server-sent events.
+    """Answers as server-sent events, a choice each.
 
-    The last chunk and `[DONE]` are sent when the answer is durable. An error is an event with OpenAI's `error` in it;
-    no `[DONE]` follows.
+    The last chunk of an answer is sent when that is durable, `[DONE]` when all are. An error is an event with OpenAI's
+    `error` in it; no `[DONE]` follows.
 
     Args:
-        reply: the answer.
+        replies: the answers.
         frame: what every chunk has.
         choice: what a delta is in this route's words.
         begin: the first choice; None: the stream begins with its text.
         include_usage: whether a chunk with the token counts, and no choices, comes last.
     """
     frame = {**frame, **({"usage": None} if include_usage else {})}
+    seen = [0] * len(replies)
     if begin is not None:
-        yield _event(frame | _choice(begin))
+        for index in range(len(replies)):
+            yield _event(frame | _choice(index, begin))
     try:
-        async for delta in reply.deltas():
-            yield _event(frame | _choice(choice(delta)))
+        async with contextlib.aclosing(deltas_of(replies)) as deltas:
+            async for index, delta in deltas:
+                reply = replies[index]
+                end = reply.told if delta is not None else len(reply.chances)
+                chances, seen[index] = reply.chances[seen[index] : end], end
+                said = choice(reply, delta or Delta(), chances=chances)
+                reason = None if delta is not None else reply.finish_reason
+                yield _event(frame | _choice(index, said, finish_reason=reason))
     except SeekloopError as error:
-        yield _event({"id": reply.id, "system_fingerprint": reply.release, **of_error(error).body})
+        yield _event({"id": replies[0].id, "system_fingerprint": replies[0].release, **of_error(error).body})
         return
-    yield _event(frame | _choice(choice(Delta()), finish_reason=reply.finish_reason))
     if include_usage:
-        yield _event(frame | {"choices": [], "usage": usage([reply])})
+        yield _event(frame | {"choices": [], "usage": usage(replies)})
     yield b"data: [DONE]\n\n"
 
 
@@ -118,19 +153,30 @@ def frame_of(reply: Reply, *, kind: str, model: str) -> dict[str, Any]:
     }
 
 
-def _choice(said: Mapping[str, Any], *, finish_reason: str | None = None) -> dict[str, Any]:
-    return {"choices": [{"index": 0, **said, "logprobs": None, "finish_reason": finish_reason}]}
+def _choice(index: int, said: Mapping[str, Any], *, finish_reason: str | None = None) -> dict[str, Any]:
+    return {"choices": [{"index": index, **said, "finish_reason": finish_reason}]}
 
 
-def _delta(delta: Delta) -> dict[str, Any]:
+def _delta(reply: Reply, delta: Delta) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     if delta.content:
         shown["content"] = delta.content
     if delta.reasoning:
         shown |= _reasoning(delta.reasoning)
     if delta.tool_calls:
-        shown["tool_calls"] = [{"index": index, **call} for index, call in enumerate(delta.tool_calls)]
+        shown["tool_calls"] = [{"index": at, **call} for at, call in enumerate(_calls(reply, delta.tool_calls))]
     return shown
+
+
+def _calls(reply: Reply, calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Tool calls with ids, which clients send back with what the tool said."""
+    return [{"id": f"call_{reply.id[-24:]}_{at}", **call} for at, call in enumerate(calls)]
+
+
+def _chances(reply: Reply, chances: Sequence[tuple[int, Chance]]) -> dict[str, Any] | None:
+    if not chances:
+        return None
+    return {"content": [_scored(reply.codec, id_, chance=chance) for id_, chance in chances], "refusal": None}
 
 
 def _reasoning(text: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from seekloop.model.codec import Codec
+from seekloop.model.codec import Codec, Delta
 from seekloop.runtime.generate.backend import Chance
 from seekloop.serve.protocol import CompletionRequest
 from seekloop.serve.rendering import answer_events, frame_of, usage
@@ -22,14 +22,27 @@ def text_completion(replies: Sequence[Reply], *, asked: CompletionRequest) -> di
     return frame_of(replies[0], kind=_kind, model=asked.model) | {"choices": choices, "usage": usage(replies)}
 
 
-def text_events(reply: Reply, *, model: str, include_usage: bool) -> AsyncIterator[bytes]:
-    """The events of an answer."""
-    frame = frame_of(reply, kind=_kind, model=model)
-    return answer_events(reply, frame=frame, choice=lambda delta: {"text": delta.content}, include_usage=include_usage)
+def text_events(replies: Sequence[Reply], *, asked: CompletionRequest) -> AsyncIterator[bytes]:
+    """The events of answers."""
+    frame = frame_of(replies[0], kind=_kind, model=asked.model)
+    lengths: dict[str, int] = {}
+
+    def choice(reply: Reply, delta: Delta, *, chances: Sequence[tuple[int, Chance]]) -> dict[str, Any]:
+        told = None
+        if chances:
+            ids = [id_ for id_, _ in chances]
+            before = lengths.get(reply.id, 0)
+            lengths[reply.id] = before + len(reply.codec.decode(ids))
+            told = _table(chances, codec=reply.codec, lead=-before)
+        return {"text": delta.content, "logprobs": told}
+
+    usage_too = asked.stream_options is not None and asked.stream_options.include_usage
+    return answer_events(replies, frame=frame, choice=choice, include_usage=usage_too)
 
 
 def _choice(reply: Reply, index: int, *, asked: CompletionRequest) -> dict[str, Any]:
-    before = reply.asked if asked.echo else ""
+    # An upstream that is asked for an echo gives it itself.
+    before = reply.asked if asked.echo and reply.relayed is None else ""
     return {
         "index": index,
         "text": before + reply.content,
@@ -41,6 +54,9 @@ def _choice(reply: Reply, index: int, *, asked: CompletionRequest) -> dict[str, 
 
 def _logprobs(reply: Reply, *, asked: CompletionRequest) -> dict[str, Any]:
     """`tokens`, `token_logprobs`, `top_logprobs` and `text_offset`; nothing precedes a prompt's first token."""
+    if reply.relayed is not None:
+        told_there: dict[str, Any] = reply.relayed.logprobs or {}
+        return told_there
     told: list[tuple[int, Chance | None]] = []
     if asked.echo:
         told += zip(reply.prompt_ids, (None, *reply.prompt_chances), strict=True)
@@ -48,6 +64,11 @@ def _logprobs(reply: Reply, *, asked: CompletionRequest) -> dict[str, Any]:
     codec = reply.codec
     # A text is given the family's first token, which is no part of it.
     lead = len(codec.decode(reply.prompt_ids)) - len(reply.asked) if asked.echo else 0
+    return _table(told, codec=codec, lead=lead)
+
+
+def _table(told: Sequence[tuple[int, Chance | None]], *, codec: Codec, lead: int) -> dict[str, Any]:
+    """OpenAI's four lists; `lead`: characters that stand before where the offsets are counted from."""
     return {
         "tokens": [codec.decode([id_]) for id_, _ in told],
         "token_logprobs": [chance.logprob if chance else None for _, chance in told],

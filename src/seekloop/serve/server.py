@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -19,10 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seekloop.artifact.ledger import Ledger
+from seekloop.serve.access.entry import check_entry
 from seekloop.serve.engines import opener
 from seekloop.serve.keys import Keyring
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.place import Place
+from seekloop.serve.processes import Herd, stop_at_eof
 from seekloop.serve.sockets import bound_to, url_of
 from seekloop.system.errors import SeekloopError, UsageError
 from seekloop.system.files import write_whole
@@ -46,18 +49,22 @@ def open_gateway(project: Path, *, options: GatewayOptions) -> Iterator[Gateway]
         MissingPackage: fastapi is not installed.
     """
     need("fastapi", extra="serve")
+    need("httptools", extra="serve")
     from seekloop.serve.gateway import Gateway
+    from seekloop.serve.guard.guard import guard_key
 
     place = Place(project)
+    options = options.model_copy(update={"cache": options.cache.beside(place.state)})
     store = place.store()
     ledger = Ledger.in_folder(place.state)
     try:
         yield Gateway(
             store=store,
             ledger=ledger,
-            keyring=Keyring.of_project(place.state),
+            keyring=Keyring.of_project(place.state, ledger=ledger, options=options.access),
             opener=opener(store, options),
             options=options,
+            secret=guard_key(place.state),
         )
     finally:
         ledger.close()
@@ -75,6 +82,8 @@ def serve_forever(
 ) -> None:
     """Serve a project's alias until SIGTERM or SIGINT; requests in flight are finished first.
 
+    With `options.upstream.processes` above 1 this process starts them, and starts them again when they die.
+
     Args:
         project: the project's folder.
         alias: whose release is served.
@@ -85,26 +94,50 @@ def serve_forever(
         until_eof: stop as well when standard input ends, which it does when the parent process dies.
 
     Raises:
-        UsageError: the port is taken, or the project's key is not private.
+        UsageError: the port is taken, the project's key is not private, or keys would cross a network in clear.
         LedgerError: the ledger cannot be opened.
+        EngineError: several processes, and a release that runs on an engine of this machine.
     """
     chosen = (options or GatewayOptions()).model_copy(update={"alias": alias})
-    with open_gateway(project, options=chosen) as gateway, _bound(host, port) as bound:
-        server = _listener(gateway)
-        address = Place(project).address
-        if until_eof:
-            threading.Thread(target=_stop_at_eof, args=[server], daemon=True).start()
-        # uvicorn raises the signal again when it is done; what is below still has to be closed then.
-        before = {number: signal.signal(number, _pass) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            write_whole(address, json.dumps({"url": url_of(bound), "pid": os.getpid()}).encode())
-            if announce is not None:
-                announce(url_of(bound))
-            server.run(sockets=[bound])
-        finally:
-            address.unlink(missing_ok=True)
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    check_entry(host, chosen.access)
+    tls = chosen.access.tls_cert is not None
+    if chosen.upstream.processes > 1:
+        herd = Herd(Place(project), options=chosen, host=host, port=port)
+        with _announced(Place(project), herd.url, announce=announce):
+            herd.run(until_eof=until_eof)
+        return
+    with (
+        open_gateway(project, options=chosen) as gateway,
+        _bound(host, port) as bound,
+        _announced(Place(project), url_of(bound, tls=tls), announce=announce),
+    ):
+        _run(gateway, bound, until_eof=until_eof)
+
+
+@contextlib.contextmanager
+def _announced(place: Place, url: str, *, announce: Callable[[str], None] | None) -> Iterator[None]:
+    """Tell where it listens, as long as the block lasts."""
+    try:
+        write_whole(place.address, json.dumps({"url": url, "pid": os.getpid()}).encode())
+        if announce is not None:
+            announce(url)
+        yield
+    finally:
+        place.address.unlink(missing_ok=True)
+
+
+def _run(gateway: Gateway, bound: socket.socket, *, until_eof: bool) -> None:
+    """Serve in this process until a signal."""
+    server = _listener(gateway)
+    if until_eof:
+        threading.Thread(target=stop_at_eof, args=[server.stop_soon], daemon=True).start()
+    # uvicorn raises the signal again when it is done; what is below still has to be closed then.
+    before = {number: signal.signal(number, _pass) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        server.run(sockets=[bound])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Running:
@@ -119,7 +152,7 @@ class Running:
 
     def stop(self) -> None:
         """Have it finish what is in flight and end, as SIGTERM does. Again is nothing new."""
-        self._server.should_exit = True
+        self._server.stop_soon()
         self._thread.join()
 
 
@@ -127,7 +160,8 @@ class Running:
 def in_thread(gateway: Gateway) -> Iterator[Running]:
     """Serve `gateway` from a thread with its own event loop, on a free port of 127.0.0.1, until the block ends."""
     with _bound("127.0.0.1", 0) as bound:
-        running = Running(_listener(gateway), url=url_of(bound), bound=bound)
+        url = url_of(bound, tls=gateway.options.access.tls_cert is not None)
+        running = Running(_listener(gateway), url=url, bound=bound)
         try:
             yield running
         finally:
@@ -148,13 +182,6 @@ def _bound(host: str, port: int) -> socket.socket:
         raise UsageError("serve.cannot_listen", host=host, port=port, reason=error.strerror or error) from error
 
 
-def _stop_at_eof(server: Listener) -> None:
-    # Not through sys.stdin: its lock, held by a waiting thread, aborts the interpreter when it exits.
-    while os.read(0, 4096):
-        pass
-    server.should_exit = True
-
-
 def _pass(*_: object) -> None:
     """Nothing: uvicorn has already acted on the signal."""
 
@@ -168,16 +195,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes")
     parser.add_argument("--until-eof", action="store_true")
+    parser.add_argument("--fd", type=int, help="a socket that listens already, from the process that looks after us")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("seekloop").setLevel(logging.INFO)
+    options = functools.partial(GatewayOptions.parse, override({}, given.changes))
     try:
+        if given.fd is not None:
+            chosen = options().model_copy(update={"alias": given.alias})
+            with open_gateway(given.project, options=chosen) as gateway, socket.socket(fileno=given.fd) as bound:
+                _run(gateway, bound, until_eof=given.until_eof)
+            return 0
         serve_forever(
             given.project,
             alias=given.alias,
             host=given.host,
             port=given.port,
-            options=GatewayOptions.parse(override({}, given.changes)),
+            options=options(),
             until_eof=given.until_eof,
         )
     except SeekloopError as error:

@@ -7,8 +7,14 @@ import socket
 __all__ = ["bound_to", "url_of"]
 
 
-def bound_to(host: str, port: int, *, backlog: int) -> socket.socket:
+def bound_to(host: str, port: int, *, backlog: int, shared: bool = False) -> socket.socket:
     """A socket that listens; port 0 takes a free one.
+
+    Args:
+        host: address of this machine.
+        port: to listen on.
+        backlog: connections that wait to be taken.
+        shared: other sockets may listen there as well, and the kernel gives each its share of the connections.
 
     Raises:
         OSError: the port is taken, or the address is not of this machine.
@@ -18,6 +24,8 @@ def bound_to(host: str, port: int, *, backlog: int) -> socket.socket:
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.bind((host, port))
         bound.listen(backlog)
     except OSError:
@@ -26,7 +34,8 @@ def bound_to(host: str, port: int, *, backlog: int) -> socket.socket:
     return bound
 
 
-def url_of(bound: socket.socket) -> str:
+def url_of(bound: socket.socket, *, tls: bool = False) -> str:
     """Where it answers."""
     host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -3,6 +3,9 @@
 SEEKLOOP_HOME           folder of the model cache             (default ~/.cache/seekloop)
 SEEKLOOP_LANG           language of messages: en or zh        (default: from LC_ALL, LC_MESSAGES or LANG)
 SEEKLOOP_DATABASE_URL   ledger database                       (default: SQLite in the project folder)
+SEEKLOOP_VAULT_URL      database of the keys of texts         (default: SQLite in the project folder)
+SEEKLOOP_KEY_COMMAND    program in front of a key service that wraps those keys
+                        (default: .seekloop/payload.key of the project, made when it is first needed)
 SEEKLOOP_THREADS        CPU threads for training and engines  (default: all cores of this process)
 SEEKLOOP_PII_KEY        32 bytes in hex under which personal data is replaced, hashed and encrypted
                         (default: .seekloop/pii.key of the project, made when it is first needed)
@@ -29,6 +32,7 @@ __all__ = [
     "database_url",
     "faults",
     "home",
+    "key_command",
     "language",
     "launch",
     "pii_key",
@@ -37,6 +41,7 @@ __all__ = [
     "threads",
     "tracker_mode",
     "unless_told",
+    "vault_url",
     "wait_quietly",
 ]
 
@@ -56,6 +61,16 @@ def language() -> str:
 def database_url() -> str | None:
     """SQLAlchemy URL of the ledger, or None for SQLite in the project folder."""
     return os.environ.get("SEEKLOOP_DATABASE_URL") or None
+
+
+def vault_url() -> str | None:
+    """SQLAlchemy URL of the keys that texts are encrypted under, or None for SQLite in the project folder."""
+    return os.environ.get("SEEKLOOP_VAULT_URL") or None
+
+
+def key_command() -> str | None:
+    """Program that wraps those keys, or None for a key file in the project folder."""
+    return os.environ.get("SEEKLOOP_KEY_COMMAND") or None
 
 
 def secret(name: str) -> str | None:

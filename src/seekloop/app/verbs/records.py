@@ -16,6 +16,7 @@ from seekloop.artifact.store import Store
 from seekloop.data.export import FORMS
 from seekloop.data.export import export as export_dataset
 from seekloop.loop.project import FILE, Project
+from seekloop.runtime.generate import sandbox
 from seekloop.system import digests, provenance, settings
 from seekloop.system.errors import UsageError
 
@@ -105,6 +106,11 @@ def doctor(*, folder: Path, as_json: bool) -> None:
         found = importlib.util.find_spec(package) is not None
         version = importlib.metadata.version(package) if found else f"missing: pip install 'seekloop[{extra}]'"
         checks.append((package, found, version))
+    reached = sandbox.probe()
+    kept = f"{', '.join(reached.has)} by {reached.by}" + (
+        f"; lacks {', '.join(reached.lacks)}" if reached.lacks else ""
+    )
+    checks.append(("engine sandbox", True, kept))
     free = shutil.disk_usage(folder).free // 2**20
     checks.append(("disk", free > 3000, f"{free} MiB free"))
     cached = Store(settings.home() / "models").list("checkpoint")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from seekloop.artifact.kinds import Checkpoint, Release
@@ -11,16 +13,29 @@ from seekloop.loop.project import Project
 from seekloop.runtime.generate.backend import Prompt
 from seekloop.runtime.generate.open import open_backend
 from seekloop.runtime.models import codec_of
+from seekloop.serve.access.entry import check_entry
 from seekloop.serve.server import serve_forever
 
 __all__ = ["chat", "promote", "rollback", "up"]
 
 
-def up(*, folder: Path, host: str, port: int, changes: list[str]) -> None:
+def up(
+    *,
+    folder: Path,
+    host: str,
+    port: int,
+    processes: int | None,
+    entry: Mapping[str, Path | bool | None],
+    changes: list[str],
+) -> None:
     """Serve until interrupted."""
-    project = Project.open(folder, changes=changes)
+    flags = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in entry.items() if value}
+    given = [f"gateway.access.{name}={json.dumps(value)}" for name, value in flags.items()]
+    given += [] if processes is None else [f"gateway.upstream.processes={processes}"]
+    project = Project.open(folder, changes=[*changes, *given])
+    check_entry(host, project.spec.gateway.access)
     ctx = project.context()
-    registry.released(project.spec.alias, ctx=ctx)
+    registry.promoted(project.spec.alias, ctx=ctx)
     ctx.ledger.close()
     serve_forever(
         folder,

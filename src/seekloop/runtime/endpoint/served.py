@@ -1,7 +1,7 @@
 """A served model as something to measure: a checkpoint without weights that says which endpoint answers for it.
 
 Its form is `endpoint`, and its files are `endpoint.json` and a codec that counts bytes, since the endpoint keeps its
-own tokens to itself. It can be measured and compared; nothing can be trained from it, and no release made of it.
+own tokens to itself. It can be measured, compared and served; nothing can be trained from it.
 """
 
 from __future__ import annotations
