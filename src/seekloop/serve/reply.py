@@ -270,8 +270,8 @@ class Reply:
         self._lease.fall_back(error.code)
         worker = self._lease.worker
         # What the guard lets this caller see does not depend on who answers.
-        seen = {"blur": self._order.blur, "planted": self._order.planted}
-        self.order = self._order = dataclasses.replace(self._again(worker=worker), **seen)
+        before, again = self._order, self._again(worker=worker)
+        self.order = self._order = dataclasses.replace(again, blur=before.blur, planted=before.planted)
         self.release, self.codec, self.prompt_ids = worker.identity, worker.codec, self._order.prompt.ids
         self._told = Told(self.codec)
 
