@@ -19,6 +19,7 @@ TOPICS = (
     "safety",
     "extraction",
     "audit",
+    "cache",
 )
 
 
