@@ -25,24 +25,21 @@ from schemathesis.generation import GenerationMode
 from bench.harness import Record, wilson
 from bench.llamacpp_tests import CHAT, EMBEDDINGS, run_portable
 from bench.peers import peer_python
+from bench.serve_site import released
 from seekloop.artifact.context import RunContext
-from seekloop.artifact.kinds import Checkpoint, Dataset, Figure, Release, Report
+from seekloop.artifact.kinds import Checkpoint, Release
 from seekloop.artifact.ledger import Ledger
-from seekloop.artifact.rows import Message, Row, Source, row_id, write_rows
 from seekloop.compress import stage as compress
 from seekloop.compress.gguf.spec import GgufMethod
 from seekloop.compress.openvino.spec import OpenVinoMethod
 from seekloop.compress.spec import CompressInputs, CompressSpec
 from seekloop.runtime.tiny import tiny_base
-from seekloop.serve import stage as serve
 from seekloop.serve.engines import opener
 from seekloop.serve.gateway import Gateway
 from seekloop.serve.keys import Keyring
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.place import Place
 from seekloop.serve.server import in_thread
-from seekloop.serve.spec import ServeInputs, ServeSpec
-from seekloop.system.spec import Spec
 
 __all__ = ["measures"]
 
@@ -91,25 +88,7 @@ def _release(ctx: RunContext, *, engine: str) -> Release:
     if engine in _forms:
         spec = CompressSpec(method=_forms[engine])
         checkpoint = compress.run(spec, CompressInputs(checkpoint=checkpoint), ctx=ctx)
-    talk = (Message(role="user", content="Hi"), Message(role="assistant", content="Hello"))
-    row = Row(id=row_id(["bench"]), messages=talk, source=Source(file="bench.jsonl", line=1))
-    with ctx.job("bench", Spec()) as job:
-        write_rows(job.path("test.jsonl"), [row])
-        splits = {"train": 0, "validation": 0, "test": 1}
-        dataset = job.commit(Dataset(made_by=job.origin, rows=1, splits=splits, dropped={}))
-    with ctx.job("bench", Spec()) as job:
-        report = job.commit(
-            Report(
-                parents={"checkpoint": checkpoint.id, "dataset": dataset.id},
-                made_by=job.origin,
-                subject=checkpoint.id,
-                dataset=dataset.id,
-                split="test",
-                engine=engine,
-                figures=(Figure(name="accuracy", value=1.0, n=1),),
-            )
-        )
-    return serve.run(ServeSpec(), ServeInputs(checkpoint=checkpoint, report=report), ctx=ctx)
+    return released(checkpoint, ctx, engine=engine)
 
 
 def _until_ready(url: str, *, key: str) -> None:

@@ -29,18 +29,14 @@ from bench.foundation import scratch
 from bench.harness import Peer, Record
 from bench.load import Target, Told, drive
 from bench.peers import peer_python
+from bench.serve_site import released
 from seekloop.artifact.context import RunContext
-from seekloop.artifact.kinds import Dataset, Figure, Report
 from seekloop.artifact.ledger import Ledger
-from seekloop.artifact.rows import Message, Row, Source, row_id, write_rows
 from seekloop.artifact.store import Store
 from seekloop.runtime.endpoint.served import open_endpoint
-from seekloop.serve import stage
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.place import Place
 from seekloop.serve.process import ServerProcess
-from seekloop.serve.spec import ServeInputs, ServeSpec
-from seekloop.system.spec import Spec
 
 __all__ = ["Steps", "gateway", "litellm", "measures", "mock", "project", "rows_of"]
 
@@ -241,24 +237,7 @@ def project(folder: Path, upstream: str) -> Place:
     place = Place(folder)
     ctx = RunContext(store=Store(place.state / "store"), ledger=Ledger.in_folder(place.state))
     checkpoint = open_endpoint(f"{upstream}#mock", ctx=ctx)
-    talk = (Message(role="user", content="Hi"), Message(role="assistant", content="Hello"))
-    with ctx.job("bench", Spec()) as job:
-        write_rows(job.path("test.jsonl"), [Row(id=row_id(["hi"]), messages=talk, source=Source(file="t", line=1))])
-        splits = {"train": 0, "validation": 0, "test": 1}
-        dataset = job.commit(Dataset(made_by=job.origin, rows=1, splits=splits, dropped={}))
-    with ctx.job("bench", Spec()) as job:
-        report = job.commit(
-            Report(
-                parents={"checkpoint": checkpoint.id, "dataset": dataset.id},
-                made_by=job.origin,
-                subject=checkpoint.id,
-                dataset=dataset.id,
-                split="test",
-                engine="mock",
-                figures=(Figure(name="accuracy", value=1.0, n=1),),
-            )
-        )
-    release = stage.run(ServeSpec(), ServeInputs(checkpoint=checkpoint, report=report), ctx=ctx)
+    release = released(checkpoint, ctx, engine="mock")
     ctx.ledger.move_alias("production", release.id, expected_version=0, actor="bench", reason="bench")
     ctx.close()
     return place

@@ -42,7 +42,7 @@ from seekloop.serve.server import in_thread
 from seekloop.serve.worker import Opener
 from seekloop.system.spec import Spec
 
-__all__ = ["MODEL", "TIERS", "Site", "demo_model", "echo_model", "serve", "site"]
+__all__ = ["MODEL", "TIERS", "Site", "demo_model", "echo_model", "released", "serve", "site"]
 
 MODEL = "smollm2-135m, gguf q4_0, llama.cpp"
 TIERS = {"high": 0, "low": 2}
@@ -77,6 +77,13 @@ def demo_model(ctx: RunContext, *, max_tokens: int) -> Release:
 
 
 def _promoted(checkpoint: Checkpoint, ctx: RunContext, *, max_tokens: int) -> Release:
+    release = released(checkpoint, ctx, engine="bench", max_tokens=max_tokens)
+    ctx.ledger.move_alias("production", release.id, expected_version=None, actor="bench", reason="bench")
+    return release
+
+
+def released(checkpoint: Checkpoint, ctx: RunContext, *, engine: str, max_tokens: int | None = None) -> Release:
+    """A release of a checkpoint whose report holds one row, for benches in which nobody asks how good it is."""
     said = (Message(role="user", content="Hi"), Message(role="assistant", content="Hello"))
     with ctx.job("bench", Spec()) as job:
         write_rows(job.path("test.jsonl"), [Row(id="1", messages=said, source=Source(file="bench", line=1))])
@@ -90,13 +97,12 @@ def _promoted(checkpoint: Checkpoint, ctx: RunContext, *, max_tokens: int) -> Re
                 subject=checkpoint.id,
                 dataset=dataset.id,
                 split="test",
-                engine="bench",
+                engine=engine,
                 figures=(Figure(name="accuracy", value=1.0, n=1),),
             )
         )
-    release = stage.run(ServeSpec(max_tokens=max_tokens), ServeInputs(checkpoint=checkpoint, report=report), ctx=ctx)
-    ctx.ledger.move_alias("production", release.id, expected_version=None, actor="bench", reason="bench")
-    return release
+    spec = ServeSpec() if max_tokens is None else ServeSpec(max_tokens=max_tokens)
+    return stage.run(spec, ServeInputs(checkpoint=checkpoint, report=report), ctx=ctx)
 
 
 @contextlib.contextmanager

@@ -133,7 +133,7 @@ class Reply:
         """Of `chances`, those of text that `deltas` has given."""
         self.vector: tuple[float, ...] = ()
         """The prompt's embedding, where that was asked for."""
-        self.order = self._order = order
+        self.order = order
         self._lease = lease
         self._again = again
         self._settled = asyncio.Event()
@@ -157,12 +157,12 @@ class Reply:
     @property
     def caller(self) -> Caller:
         """Who asked."""
-        return self._order.caller
+        return self.order.caller
 
     @property
     def asked(self) -> str:
         """The last thing that was said to the model, as the caller sent it."""
-        return str(self._order.messages[-1]["content"])
+        return str(self.order.messages[-1]["content"])
 
     @property
     def prompt_tokens(self) -> int:
@@ -244,7 +244,7 @@ class Reply:
             self._lease.worker.give_back()
             self._on_free()
             await self._recorder.record(self._answer())
-        if self._order.stream and not self._live:
+        if self.order.stream and not self._live:
             self._put(Delta(content=self.content, reasoning=self.reasoning, tool_calls=self.tool_calls))
 
     async def _generate(self) -> str:
@@ -270,9 +270,9 @@ class Reply:
         self._lease.fall_back(error.code)
         worker = self._lease.worker
         # What the guard lets this caller see does not depend on who answers.
-        before, again = self._order, self._again(worker=worker)
-        self.order = self._order = dataclasses.replace(again, blur=before.blur, planted=before.planted)
-        self.release, self.codec, self.prompt_ids = worker.identity, worker.codec, self._order.prompt.ids
+        before, again = self.order, self._again(worker=worker)
+        self.order = dataclasses.replace(again, blur=before.blur, planted=before.planted)
+        self.release, self.codec, self.prompt_ids = worker.identity, worker.codec, self.order.prompt.ids
         self._told = Told(self.codec)
 
     async def _revived(self) -> None:
@@ -301,7 +301,7 @@ class Reply:
             return None
         return Kept(
             answer=self.id,
-            tenant=self._order.caller.tenant,
+            tenant=self.order.caller.tenant,
             release=self.release,
             ids=tuple(self._ids),
             content=self.content,
@@ -317,7 +317,7 @@ class Reply:
         )
 
     async def _attempt(self) -> str:
-        order, codec, screening = self._order, self._lease.worker.codec, self._order.screening
+        order, codec, screening = self.order, self._lease.worker.codec, self.order.screening
         if screening is not None and screening.blocked is not None:
             return "content_filter"
         if self.look.kept is not None:
@@ -344,7 +344,7 @@ class Reply:
                     self.times.append(self._clock.monotonic())
                     if self._first_at is None:
                         patience.reschedule(None)
-                        self._first_at = self._clock.monotonic()
+                        self._first_at = self.times[-1]
                     self._ids.append(token.id)
                     if token.chance is not None:
                         self.chances.append((token.id, self._blurred(token.id, token.chance)))
@@ -363,13 +363,13 @@ class Reply:
 
     async def _relay(self, asked: Asked) -> str:
         """As `_attempt`, of an upstream, which has read and said text."""
-        self.relayed, watch = Relayed(asked), StopWatch(self._order.stops)
+        self.relayed, watch = Relayed(asked), StopWatch(self.order.stops)
         async with self._patience() as patience, contextlib.aclosing(self._lease.worker.relay(asked)) as pieces:
             async for piece in pieces:
+                self.times.append(self._clock.monotonic())
                 if self._first_at is None:
                     patience.reschedule(None)
-                    self._first_at = self._clock.monotonic()
-                self.times.append(self._clock.monotonic())
+                    self._first_at = self.times[-1]
                 self.relayed.add(piece)
                 await self._take(Delta(content=piece.content, reasoning=piece.reasoning), watch)
                 if self._blocked:
@@ -397,12 +397,12 @@ class Reply:
         self._let_out(free if self._guard is None else await self._guard.push(free))
 
     def _blurred(self, id_: int, chance: Chance) -> Chance:
-        return chance if self._order.blur is None else self._order.blur(id_, chance)
+        return chance if self.order.blur is None else self.order.blur(id_, chance)
 
     async def _end(self, last: Delta, reason: str, *, whole: bool = False) -> str:
         """Let the rest of the answer out; the finish reason."""
         if whole and not last.tool_calls:
-            last = dataclasses.replace(last, content=last.content + self._order.planted)
+            last = dataclasses.replace(last, content=last.content + self.order.planted)
         if self._guard is not None:
             self._let_out(await self._guard.push(Delta(content=last.content)))
             last = await self._guard.finish(last.tool_calls)
@@ -440,7 +440,7 @@ class Reply:
         return said if self._guard is None else self._guard.words(said)
 
     def _answer(self) -> Answer:
-        now, order = self._clock.monotonic(), self._order
+        now, order = self._clock.monotonic(), self.order
         self.ended_at = now
         first_at = now if self._first_at is None else self._first_at
         prompt = order.prompt
