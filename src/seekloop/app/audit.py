@@ -7,15 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from seekloop.app.flags import HERE, AsJson, Folder
 from seekloop.system.lazy import resolve
 
 __all__ = ["app"]
 
 app = typer.Typer(help="The audit: one signed row an answer, its text encrypted and erasable.", no_args_is_help=True)
-
-Folder = Annotated[Path, typer.Option("--project", "-p", help="Project folder.", show_default=True)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-HERE = Path()
 
 
 def _verb(name: str, /, **arguments: Any) -> None:

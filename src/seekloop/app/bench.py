@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
+from seekloop.app.flags import HERE
 from seekloop.system.lazy import resolve
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Measure on this machine.", no_args_is_help=True)
-HERE = Path()
 
 
 @app.callback()

@@ -1,4 +1,4 @@
-"""Flags of a verb as a dataclass, where there are more of them than a function should take."""
+"""Flags that many verbs have, and flags as a dataclass, where a verb has more than a function should take."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, get_type_hints
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
 
-__all__ = ["spread"]
+import typer
+
+__all__ = ["HERE", "AsJson", "Folder", "spread"]
+
+Folder = Annotated[Path, typer.Option("--project", "-p", help="Project folder.", show_default=True)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+HERE = Path()
 
 
 def spread(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:

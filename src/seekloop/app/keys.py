@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from seekloop.app.flags import spread
+from seekloop.app.flags import HERE, AsJson, Folder, spread
 from seekloop.system.lazy import resolve
 
 __all__ = ["app"]
 
 app = typer.Typer(help="API keys of the gateway: who may ask what, and how much.", no_args_is_help=True)
 
-Folder = Annotated[Path, typer.Option("--project", "-p", help="Project folder.", show_default=True)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Name = Annotated[str, typer.Argument(help="Name or id of the key.")]
 By = Annotated[str, typer.Option(help="Who does this; kept in the ledger.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the ledger.")]
-HERE = Path()
 
 
 def _verb(name: str, /, **arguments: Any) -> None:

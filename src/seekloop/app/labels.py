@@ -7,17 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from seekloop.app.flags import HERE, AsJson, Folder
 from seekloop.system.lazy import resolve
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Labels: exchange with annotation tools, agreement of raters, decisions.", no_args_is_help=True)
 
-Folder = Annotated[Path, typer.Option("--project", "-p", help="Project folder.", show_default=True)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Classes = Annotated[Path | None, typer.Option("--taxonomy", help="The classes: YAML, JSON, CSV or indented text.")]
 Control = Annotated[str | None, typer.Option("--control", help="Control or question to take, where several are.")]
-HERE = Path()
 
 
 def _verb(name: str, /, **arguments: Any) -> None:

@@ -14,6 +14,7 @@ import typer
 
 from seekloop import __version__
 from seekloop.app import audit, bench, guard, keys, labels, rating, reports, rollout, top
+from seekloop.app.flags import HERE, AsJson, Folder
 from seekloop.loop import catalog
 from seekloop.system import settings
 from seekloop.system.errors import SeekloopError, UsageError
@@ -29,10 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Folder = Annotated[Path, typer.Option("--project", "-p", help="Project folder.", show_default=True)]
 Changes = Annotated[list[str], typer.Option("--set", help="Change one key: method.rank=8. Repeatable.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-HERE = Path()
 _together = ("tune", "continue")
 """Verbs that several processes can do as one."""
 

@@ -7,16 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+from seekloop.app.flags import HERE, AsJson, Folder
 from seekloop.system.lazy import resolve
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Ratings: people and a judge model look at answers, blind.", no_args_is_help=True)
 
-Folder = Annotated[Path, typer.Option("--project", "-p", help="Project folder.", show_default=True)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Name = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
-HERE = Path()
 
 
 def _verb(name: str, /, **arguments: Any) -> None:

@@ -7,16 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+from seekloop.app.flags import HERE, AsJson, Folder
 from seekloop.system.lazy import resolve
 
 __all__ = ["app"]
 
 app = typer.Typer()
 
-Folder = Annotated[Path, typer.Option("--project", "-p", help="Project folder.", show_default=True)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 ReportId = Annotated[str, typer.Argument(metavar="REPORT", help="Report id.")]
-HERE = Path()
 
 
 def _verb(name: str, /, **arguments: Any) -> None:

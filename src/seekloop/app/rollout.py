@@ -7,17 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from seekloop.app.flags import HERE, AsJson, Folder
 from seekloop.system.lazy import resolve
 
 __all__ = ["app", "releases"]
 
 app = typer.Typer(help="Roll a release out to a share of the traffic, under rules.", no_args_is_help=True)
 
-Folder = Annotated[Path, typer.Option("--project", "-p", help="Project folder.", show_default=True)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Which = Annotated[str | None, typer.Argument(metavar="[ID]", help="Rollout id, or its beginning; default: the newest.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the ledger.")]
-HERE = Path()
 
 
 def _verb(name: str, /, **arguments: Any) -> None:

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
+from seekloop.app.flags import HERE
 from seekloop.system.lazy import resolve
 
 __all__ = ["app"]
 
 app = typer.Typer()
-HERE = Path()
 
 
 @app.command("top")
