@@ -20,6 +20,7 @@ from seekloop.runtime.pooling import Ids, Pooler, pooled, unit_vectors
 from seekloop.runtime.quantised import unpack
 from seekloop.system import settings
 from seekloop.system.errors import DataError
+from seekloop.system.loading import one_at_a_time
 
 __all__ = ["Meaning", "centred"]
 
@@ -86,7 +87,8 @@ def _own(checkpoint: Checkpoint, *, ctx: RunContext) -> Meaning:
 def _encoder(spec: SimilaritySpec, folder: Path) -> Meaning:
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = transformers.AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+        with one_at_a_time():
+            model = transformers.AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
     except (OSError, ValueError) as error:
         raise DataError("evaluate.no_encoder", path=spec.path, problem=str(error).partition("\n")[0]) from error
     pad = tokenizer.pad_token_id or 0

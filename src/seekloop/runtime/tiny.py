@@ -20,6 +20,7 @@ from seekloop.model.families import FamilyCard
 from seekloop.model.tokenizers import tiny_tokenizer
 from seekloop.runtime.originals import commit_original
 from seekloop.runtime.weights import save_model
+from seekloop.system.loading import one_at_a_time
 
 __all__ = ["tiny_base"]
 
@@ -47,7 +48,7 @@ def tiny_base(
     card = families.card(family)
     codec = Codec.build(card, tiny_tokenizer(card))
     config = _config(card, codec, layers=layers, hidden=hidden)
-    with torch.random.fork_rng(devices=[]):
+    with one_at_a_time(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     with ctx.store.draft() as draft:

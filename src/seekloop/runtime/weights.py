@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from seekloop.system.errors import ModelError
+from seekloop.system.loading import one_at_a_time
 
 __all__ = ["open_model", "quiet", "save_model"]
 
@@ -53,13 +54,17 @@ def open_model(folder: Path) -> torch.nn.Module:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers' own bars and notices off the terminal: progress is reported through `ctx`."""
-    level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()
+    """Keep transformers' own bars and notices off the terminal: progress is reported through `ctx`.
+
+    One thread at a time: its verbosity is the process's, as are the switches that it throws while it loads.
+    """
+    with one_at_a_time():
+        level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+        transformers_logging.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            transformers_logging.set_verbosity(level)
+            if bars:
+                transformers_logging.enable_progress_bar()

@@ -16,6 +16,7 @@ from seekloop.compress.smaller.importance import Importances
 from seekloop.compress.smaller.shape import Shape, config_of
 from seekloop.runtime.linear import quicken
 from seekloop.system.errors import ModelError
+from seekloop.system.loading import one_at_a_time
 
 __all__ = ["cut", "influential", "spaced"]
 
@@ -81,7 +82,7 @@ def cut(model: nn.Module, shape: Shape, *, by: Importances, layers: Sequence[int
         for name, tensor in model.state_dict().items()
         if (index := _layer_of(name)) is None or index in chosen
     }
-    with torch.random.fork_rng(devices=[]):
+    with one_at_a_time(), torch.random.fork_rng(devices=[]):
         new: nn.Module = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     new.load_state_dict(weights, strict=True)
     new.generation_config = model.generation_config

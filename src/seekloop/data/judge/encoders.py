@@ -14,6 +14,7 @@ from seekloop.data.judge.novelty import FEATURES, Novelty
 from seekloop.data.judge_spec import BertClassifier, Classifier, EmbeddingClassifier, PlantedClassifier
 from seekloop.system import digests, lazy
 from seekloop.system.errors import DataError
+from seekloop.system.loading import one_at_a_time
 from seekloop.text.normalize import key
 
 __all__ = ["Encoder", "Ngrams", "Novel", "Pair", "Transformer", "open_encoder"]
@@ -93,7 +94,8 @@ class Transformer:
             raise DataError("data.no_classifier", path=spec.path, problem=f"no config.json and {_weights} in it")
         try:
             self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            self._model: Any = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+            with one_at_a_time():
+                self._model: Any = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         except (OSError, ValueError) as error:
             problem = str(error).partition("\n")[0]
             raise DataError("data.no_classifier", path=spec.path, problem=problem) from error

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from seekloop.system.errors import DataError
 from seekloop.system.lazy import need
+from seekloop.system.loading import one_at_a_time
 from seekloop.text.pii.kinds import Finding
 
 __all__ = ["CheckpointNames", "kind_of"]
@@ -57,7 +58,8 @@ class CheckpointNames:
         try:
             self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
             load = transformers.AutoModelForTokenClassification.from_pretrained
-            self._model: Any = load(folder, local_files_only=True, use_safetensors=True)
+            with one_at_a_time():
+                self._model: Any = load(folder, local_files_only=True, use_safetensors=True)
         except (OSError, ValueError) as error:
             problem = str(error).partition("\n")[0]
             raise DataError("text.no_names_model", path=str(folder), problem=problem) from error

@@ -26,6 +26,7 @@ from seekloop.runtime.train.methods.lora_config import CONFIG_FILE, HEAD, WEIGHT
 from seekloop.runtime.train.methods.method import freeze, trainable
 from seekloop.system import lazy, seeds
 from seekloop.system.errors import ModelError, TrainError
+from seekloop.system.loading import one_at_a_time
 
 __all__ = [
     "PeftKind",
@@ -165,7 +166,7 @@ def weights_of(kind: str, config: Mapping[str, Any], *, model_config: Mapping[st
         MissingPackage: PEFT is not installed.
     """
     peft, sizes = _peft(), dict(model_config)
-    with _quiet(), _refusals(kind), torch.device("meta"):
+    with one_at_a_time(), _quiet(), _refusals(kind), torch.device("meta"):
         model = AutoModelForCausalLM.from_config(AutoConfig.for_model(sizes.pop("model_type"), **sizes))
         freeze(model)
         peft.get_peft_model(model, peft.get_peft_config({"peft_type": kind, "task_type": "CAUSAL_LM", **config}))
