@@ -21,9 +21,8 @@ from seekloop.evaluate import stage as evaluate
 from seekloop.evaluate.spec import EvaluateInputs
 from seekloop.learn import stage as learn
 from seekloop.learn.spec import LearnInputs
-from seekloop.loop import registry
-from seekloop.loop.business import figures_of_traffic
-from seekloop.loop.gates import Verdict, decide, evidence_of
+from seekloop.loop import evidence, incremental, promotion, registry
+from seekloop.loop.gates import Verdict
 from seekloop.loop.project import ProjectSpec
 from seekloop.loop.steps import Steps
 from seekloop.runtime.bases import open_base
@@ -60,8 +59,7 @@ class NextRound:
     dataset: Dataset | None = None
     candidate: Checkpoint | None = None
     reports: dict[str, Report] = field(default_factory=dict)
-    """`frozen` and `lesson`: the candidate on the first round's test split and on the lesson's own, each against parent
-    and base; `parent_lesson` and `base_lesson`: these two on the latter."""
+    """As `evidence.Measured` has them."""
     verdict: Verdict | None = None
     release: Release | None = None
 
@@ -111,49 +109,17 @@ def next_round(spec: ProjectSpec, traffic: Traffic, *, steps: Steps) -> NextRoun
     if lesson.verdict != "retrain":
         return NextRound(traffic=traffic, lesson=lesson)
 
-    corpus = registry.corpus_of(lesson, ctx=ctx)
-    dataset = steps.do(
-        "data 2", data.run, spec=spec.incremental.data, inputs=DataInputs(corpus=corpus, parent=parent.trained_on)
-    )
-    tuned = steps.do(
-        "tune 2", tune.run, spec=spec.incremental.tune, inputs=TuneInputs(dataset=dataset, checkpoint=parent.tuned)
-    )
-    candidate = tuned
-    if spec.release_form:
-        method = spec.compress[spec.release_form]
-        candidate = steps.do(
-            "compress 2", compress.run, spec=method, inputs=CompressInputs(checkpoint=tuned, dataset=dataset)
-        )
-
-    base_inputs = EvaluateInputs(checkpoint=parent.base, dataset=parent.frozen)
-    base = steps.do("evaluate base", evaluate.run, spec=spec.evaluate, inputs=base_inputs)
-    frozen_inputs = EvaluateInputs(checkpoint=candidate, dataset=parent.frozen, baseline=parent.report, others=(base,))
-    frozen = steps.do("evaluate 2 frozen", evaluate.run, spec=spec.evaluate, inputs=frozen_inputs)
-    base_inputs = EvaluateInputs(checkpoint=parent.base, dataset=dataset)
-    base_lesson = steps.do("evaluate base lesson", evaluate.run, spec=spec.evaluate, inputs=base_inputs)
-    before_inputs = EvaluateInputs(checkpoint=parent.checkpoint, dataset=dataset)
-    before = steps.do("evaluate parent lesson", evaluate.run, spec=spec.evaluate, inputs=before_inputs)
-    lesson_inputs = EvaluateInputs(checkpoint=candidate, dataset=dataset, baseline=before, others=(base_lesson,))
-    after = steps.do("evaluate 2 lesson", evaluate.run, spec=spec.evaluate, inputs=lesson_inputs)
-
-    measured = {"frozen": frozen, "lesson": after}
-    receipts = {name: ctx.store.receipt(report.id) for name, report in measured.items()}
-    business = figures_of_traffic(spec.kpis, traffic, ctx=ctx)
-    verdict = decide(spec.gate, evidence_of(measured, receipts=receipts, business=business))
-    registry.note_verdict(verdict, candidate, ctx=ctx)
-    release = None
-    if verdict.decision == "promote":
-        release = steps.do(
-            "release 2", serve.run, spec=spec.serve, inputs=ServeInputs(checkpoint=candidate, report=frozen)
-        )
-        registry.promote(spec.alias, release, reason=f"gate {verdict.rule_digest}", ctx=ctx)
-    reports = {"frozen": frozen, "lesson": after, "parent_lesson": before, "base_lesson": base_lesson}
+    dataset = incremental.dataset(spec, lesson, parent=parent, steps=steps)
+    candidate = incremental.candidate(spec, dataset, parent=parent, steps=steps)
+    measured = evidence.measure(spec, candidate, dataset=dataset, parent=parent, steps=steps)
+    verdict = evidence.judge(spec, candidate, measured=measured, traffic=traffic, ctx=ctx)
+    release = promotion.put_into_production(spec, candidate, measured=measured, verdict=verdict, steps=steps)
     return NextRound(
         traffic=traffic,
         lesson=lesson,
         dataset=dataset,
         candidate=candidate,
-        reports=reports,
+        reports=measured.reports,
         verdict=verdict,
         release=release,
     )
