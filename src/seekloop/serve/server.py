@@ -128,7 +128,7 @@ def _announced(place: Place, url: str, *, announce: Callable[[str], None] | None
 
 def _run(gateway: Gateway, bound: socket.socket, *, until_eof: bool) -> None:
     """Serve in this process until a signal."""
-    server = _listener(gateway)
+    server = _listener(gateway, alone=True)
     if until_eof:
         threading.Thread(target=stop_at_eof, args=[server.stop_soon], daemon=True).start()
     # uvicorn raises the signal again when it is done; what is below still has to be closed then.
@@ -168,11 +168,11 @@ def in_thread(gateway: Gateway) -> Iterator[Running]:
             running.stop()
 
 
-def _listener(gateway: Gateway) -> Listener:
+def _listener(gateway: Gateway, *, alone: bool = False) -> Listener:
     need("uvicorn", extra="serve")
     from seekloop.serve.listener import Listener
 
-    return Listener(gateway)
+    return Listener(gateway, alone=alone)
 
 
 def _bound(host: str, port: int) -> socket.socket:
