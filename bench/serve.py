@@ -20,6 +20,7 @@ TOPICS = (
     "extraction",
     "audit",
     "cache",
+    "tokens",
 )
 
 
