@@ -1,0 +1,1 @@
+"""What is shown to others: evidence for an auditor, cards of models and data, a bill of materials."""
