@@ -100,7 +100,7 @@ def test_no_file_of_the_new_dataset_names_a_row_of_theirs_and_what_was_made_of_t
 
 def test_a_copy_that_was_replayed_is_counted_as_replayed(write, make, room):
     rows = [{"text": f"please block card {n} now", "label": "a", "customer": f"C{n % 3}"} for n in range(24)]
-    plain = {"dedupe": {"near": False}, "split": {"similarity": 1.0}}
+    plain = {"dedupe": {"near": False, "similarity": 1.0}, "split": {"similarity": 1.0}}
     ways = {"min_rows_per_label": 60, "ways": ["resample"], "copies_per_row": 5}
     first = make({**plain, "sources": [{"path": write("a.jsonl", rows)}], "balance": ways})
     fresh = write("b.jsonl", [{"text": f"where is parcel {n}", "label": "b", "customer": "C9"} for n in range(8)])

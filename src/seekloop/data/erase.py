@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -20,11 +20,12 @@ from seekloop.artifact.kinds import Artifact, Corpus, Dataset
 from seekloop.artifact.rows import Row, read_rows, to_line
 from seekloop.data.findings import REPORT
 from seekloop.data.folds import REPORT as FOLDS
-from seekloop.data.subjects import Person, Whereabouts, whereabouts
+from seekloop.data.holdings import Holding
+from seekloop.data.subjects import Whereabouts, whereabouts
 from seekloop.system.errors import DataError
 from seekloop.system.spec import Spec
 
-__all__ = ["EVENT", "EraseSpec", "Erasure", "erase"]
+__all__ = ["EVENT", "EraseSpec", "Erasure", "erase", "rewrite"]
 
 EVENT = "data.subject_erased"
 
@@ -67,17 +68,13 @@ def erase(subject: str, *, ctx: RunContext) -> Erasure:
         DataError: nothing in the project carries this person.
         ArtifactError: the disk is full; nothing was half-written, and erasing again goes on from there.
     """
-    person, found = Person(subject, ctx=ctx), whereabouts(subject, ctx=ctx)
+    found = whereabouts(subject, ctx=ctx)
     if not found.holdings:
         raise DataError("data.no_such_subject", unreadable=len(found.unreadable))
-    replaced: dict[str, str] = {}
+    replaced = rewrite(found.holdings, person=found.person, ctx=ctx)
     gone: Counter[str] = Counter()
     for holding in found.holdings:
-        old = ctx.store.load(holding.artifact)
-        with ctx.job("data", EraseSpec(of=old.id, person=found.person)) as job:
-            new = _Rewriting(old, person, job=job, replaced=replaced).artifact()
-            replaced[old.id] = job.commit(new).id
-        gone.update({"rows": holding.count, "orphans": _orphans(old, holding.rows, ctx=ctx)})
+        gone.update({"rows": holding.count, "orphans": _orphans(ctx.store.load(holding.artifact), holding, ctx=ctx)})
     done = Erasure(found=found, replaced=replaced, rows=gone["rows"], orphans=gone["orphans"])
     facts = {"replaced": replaced, "rows": done.rows, "trained": list(found.trained)}
     ctx.ledger.note(EVENT, found.person, facts=facts, actor=ctx.actor)
@@ -86,12 +83,38 @@ def erase(subject: str, *, ctx: RunContext) -> Erasure:
     return done
 
 
+def rewrite(
+    holdings: Iterable[Holding], *, person: str, ctx: RunContext, replaced: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Write corpora and datasets again without the rows that were found in them.
+
+    Args:
+        holdings: what was found, oldest first.
+        person: under which pseudonym.
+        ctx: the project.
+        replaced: artifacts that were written again before, which these may come from.
+
+    Returns:
+        Id of each old corpus or dataset -> id of the one without these rows, `replaced` among them.
+
+    Raises:
+        ArtifactError: the disk is full; nothing was half-written, and the same again goes on from there.
+    """
+    done = dict(replaced or {})
+    for holding in holdings:
+        old = ctx.store.load(holding.artifact)
+        with ctx.job("data", EraseSpec(of=old.id, person=person)) as job:
+            new = _Rewriting(old, holding.ids, job=job, replaced=done).artifact()
+            done[old.id] = job.commit(new).id
+    return done
+
+
 class _Rewriting:
     """One artifact written again."""
 
-    def __init__(self, old: Artifact, person: Person, *, job: Job, replaced: dict[str, str]) -> None:
+    def __init__(self, old: Artifact, rows: Collection[str], *, job: Job, replaced: dict[str, str]) -> None:
         self._old = old
-        self._person = person
+        self._rows = rows
         self._job = job
         self._parents = {role: replaced.get(parent, parent) for role, parent in old.parents.items()}
         self._gone: dict[str, Counter[str]] = {}
@@ -124,7 +147,7 @@ class _Rewriting:
         gone = self._gone.setdefault(name.removesuffix(".jsonl"), Counter())
         with self._job.path(name).open("w", encoding="utf-8") as file:
             for row in read_rows(source):
-                if self._person.owns(row):
+                if row.id in self._rows:
                     gone[row.dropped or _way(row)] += 1
                     self._ids.add(row.id)
                 else:
@@ -183,10 +206,10 @@ _by_row: Mapping[str, Callable[[dict[str, Any], Collection[str]], dict[str, Any]
 """Files that name rows; all others hold counts, or what was learnt of many."""
 
 
-def _orphans(old: Artifact, rows: dict[str, tuple[str, ...]], *, ctx: RunContext) -> int:
+def _orphans(old: Artifact, holding: Holding, *, ctx: RunContext) -> int:
     """Rows of a dataset that were dropped as twins of rows that are erased."""
     if "dropped.jsonl" not in old.files:
         return 0
-    erased = {identity for ids in rows.values() for identity in ids}
+    erased = holding.ids
     left = read_rows(ctx.store.path(old.id, "dropped.jsonl"))
     return sum(row.twin in erased and row.id not in erased for row in left)

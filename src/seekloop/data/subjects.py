@@ -6,13 +6,12 @@ whether the id is asked for in clear or as its pseudonym.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from seekloop.artifact.context import RunContext
-from seekloop.artifact.kinds import Artifact, Corpus, Dataset
-from seekloop.artifact.rows import Row, read_rows
+from seekloop.artifact.rows import Row
+from seekloop.data.holdings import Holding, Seeker, Sought
 from seekloop.data.pii import PiiSpec
 from seekloop.data.redaction import pseudonym, redactor_of
 from seekloop.system.errors import ArtifactError
@@ -20,10 +19,7 @@ from seekloop.text.pii import Redactor
 
 __all__ = ["Holding", "Person", "Whereabouts", "whereabouts"]
 
-_files: dict[str, tuple[str, ...]] = {
-    "corpus": ("rows.jsonl",),
-    "dataset": ("train.jsonl", "validation.jsonl", "test.jsonl", "dropped.jsonl"),
-}
+_remembered = 65_536
 
 
 class Person:
@@ -39,27 +35,22 @@ class Person:
         self.pseudonym = pseudonym(subject, self._redactor, always=True)
         """What is written down about this person: it tells nobody without the key who they are."""
         self._names = {subject, pseudonym(subject, self._redactor), self.pseudonym}
+        self._asked: dict[str, bool] = {}
+
+    def named(self, subject: str) -> bool:
+        """Whether a subject id is this person's, in whichever form it is written."""
+        known = self._asked.get(subject)
+        if known is None:
+            written = (subject, *(pseudonym(subject, self._redactor, always=always) for always in (False, True)))
+            known = not self._names.isdisjoint(written)
+            if len(self._asked) >= _remembered:
+                self._asked.clear()
+            self._asked[subject] = known
+        return known
 
     def owns(self, row: Row) -> bool:
         """Whether a row is about this person."""
-        if row.subject is None:
-            return False
-        return row.subject in self._names or pseudonym(row.subject, self._redactor) in self._names
-
-
-@dataclass(frozen=True, kw_only=True)
-class Holding:
-    """The person's rows in one artifact."""
-
-    artifact: str
-    """Id of a corpus or dataset."""
-    rows: dict[str, tuple[str, ...]]
-    """Ids of the rows, by file; files without any are left out."""
-
-    @property
-    def count(self) -> int:
-        """Rows, all files together."""
-        return sum(len(ids) for ids in self.rows.values())
+        return row.subject is not None and self.named(row.subject)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,16 +89,16 @@ def whereabouts(subject: str, *, ctx: RunContext) -> Whereabouts:
         ctx: the project.
     """
     person = Person(subject, ctx=ctx)
+    seeker = Seeker(Sought(owns=person.named), ctx=ctx)
     holdings, unreadable = [], []
     for identity in _recorded(ctx):
         try:
-            artifact = ctx.store.load(identity)
+            holding = seeker.holding(ctx.store.load(identity))
         except ArtifactError:
             unreadable.append(identity)
             continue
-        rows = dict(_rows_of(artifact, person, ctx=ctx))
-        if rows:
-            holdings.append(Holding(artifact=identity, rows=rows))
+        if holding is not None:
+            holdings.append(holding)
     below = _descendants([holding.artifact for holding in holdings], ctx=ctx)
     taught = _descendants([holding.artifact for holding in holdings if "train.jsonl" in holding.rows], ctx=ctx)
     trained = tuple(identity for identity in taught if identity.startswith("checkpoint:"))
@@ -123,15 +114,7 @@ def whereabouts(subject: str, *, ctx: RunContext) -> Whereabouts:
 
 def _recorded(ctx: RunContext) -> list[str]:
     """Ids of all corpora and datasets in the order they were made."""
-    return [record.id for record in ctx.ledger.artifacts() if record.kind in _files]
-
-
-def _rows_of(artifact: Artifact, person: Person, *, ctx: RunContext) -> Iterator[tuple[str, tuple[str, ...]]]:
-    assert isinstance(artifact, Corpus | Dataset)
-    for name in _files[artifact.kind]:
-        ids = tuple(row.id for row in read_rows(ctx.store.path(artifact.id, name)) if person.owns(row))
-        if ids:
-            yield name, ids
+    return [record.id for record in ctx.ledger.artifacts() if record.kind in ("corpus", "dataset")]
 
 
 def _descendants(roots: list[str], *, ctx: RunContext) -> list[str]:

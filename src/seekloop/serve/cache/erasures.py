@@ -108,10 +108,12 @@ class Erasures:
             return
         if event.kind == _erased_whole:
             await self.note_all(at)
+        elif event.kind == Kind.EXPIRED:
+            await self.note_all(dt.datetime.fromisoformat(event.facts["until"]).timestamp())
         else:
             await self.note(event.subject)
 
     def _fresh(self) -> list[Event]:
-        kinds = (Kind.ERASED, _erased_whole)
+        kinds = (Kind.ERASED, _erased_whole, Kind.EXPIRED)
         found = [event for kind in kinds for event in self._ledger.events(kind=kind, after=self._seen)]
         return sorted(found, key=lambda event: event.seq)
