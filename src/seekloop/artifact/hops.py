@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import itertools
-import json
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from seekloop.artifact.kinds import Artifact, Checkpoint, Corpus, Dataset, Lesson, Release, Report, Traffic
-from seekloop.artifact.records import Alias, Event
+from seekloop.artifact.records import Event
+from seekloop.artifact.rowset import RowSet
 from seekloop.system import digests
-from seekloop.system.errors import ArtifactError
 
-__all__ = ["Hop", "alias_hop", "answer_hop", "artifact_hop", "causes", "role_of", "rows_hop", "verdict_hop"]
+__all__ = [
+    "Hop",
+    "answer_hop",
+    "artifact_hop",
+    "causes",
+    "decision_hop",
+    "event_hop",
+    "move_hop",
+    "role_of",
+    "rows_hop",
+    "verdict_hop",
+]
 
 _shown = 3
 
@@ -85,39 +92,58 @@ def artifact_hop(artifact: Artifact) -> Hop:
     return Hop(role=role_of(artifact), id=artifact.id, kind=artifact.id.partition(":")[0], summary=summary, facts=facts)
 
 
-def rows_hop(path: Path, *, digest: str) -> Hop:
-    """The hop of a file of rows: how many, the first ones, their source files, the answers that some came back from."""
-    ids: list[str] = []
-    files: Counter[str] = Counter()
-    origins: list[str] = []
-    count = 0
-    for row in _json_rows(path):
-        count += 1
-        files[row["file"]] += 1
-        if len(ids) < _shown:
-            ids.append(row["id"])
-        if row["origin"]:
-            origins.append(row["origin"])
-    sources = dict(files.most_common())
+def rows_hop(found: RowSet, dataset: Dataset, *, digest: str) -> Hop:
+    """The hop of a file of rows: how many, the first ones, their source files, people, consent, the answers that some
+    came back from, and what was hidden in them."""
+    sources = dict(found.sources.most_common())
     named = ", ".join(itertools.islice(sources, _shown)) + (" …" if len(sources) > _shown else "")
-    back = f", {len(origins)} back from production" if origins else ""
-    facts = {"rows": count, "first": ids, "sources": sources, "origins": origins}
-    summary = f"{count} {path.stem} rows of {named}{back}; {', '.join(ids)} …"
-    return Hop(role=f"{path.stem} rows", id=digest, kind="rows", summary=summary, facts=facts)
+    back = f", {len(found.origins)} back from production" if found.origins else ""
+    facts = {**found.as_json(), "first": found.first, "sources": sources, "redacted": dataset.pii}
+    summary = f"{found.rows} train rows of {named}{back}; {', '.join(found.first)} …"
+    return Hop(role="train rows", id=digest, kind="rows", summary=summary, facts=facts)
 
 
-def answer_hop(event: Event) -> Hop:
+def answer_hop(event: Event, *, role: str = "answer") -> Hop:
     """The hop of a served answer; its text is not in it."""
     facts = {**event.facts, "caller": event.actor}
     summary = f"{facts['completion_tokens']} tokens for {event.actor} at {facts['at']}, {facts['finish_reason']}"
-    return Hop(role="answer", id=event.subject, kind="answer", summary=summary, facts=facts)
+    return Hop(role=role, id=event.subject, kind="answer", summary=summary, facts=facts)
 
 
-def alias_hop(alias: Alias) -> Hop:
+def decision_hop(event: Event) -> Hop:
+    """The hop of what was decided about an answer on its way: decoding, cache, guardrail and arm of a rollout."""
+    decoding, safety, arm = event.facts["decoding"], event.facts.get("safety"), event.facts.get("arm", {})
+    cached = decoding.get("cached")
+    facts = {
+        "decoding": {name: value for name, value in decoding.items() if name != "cached"},
+        "cached": cached,
+        "guardrail": safety,
+        "arm": arm,
+    }
+    blocked = (safety or {}).get("blocked")
+    told = [
+        f"repeats {cached['answer']}" if cached else "generated",
+        f"temperature {decoding.get('temperature', 0):g}",
+        "no guardrail" if safety is None else f"guardrail {safety['mode']}",
+        *([f"blocked by {blocked['rule']}"] if blocked else []),
+        *([f"arm {arm['arm']} of {arm['rollout']}"] if arm else []),
+    ]
+    return Hop(role="decision", id=f"event:{event.seq}", kind="event", summary=", ".join(told), facts=facts)
+
+
+def move_hop(event: Event) -> Hop:
     """The hop of a move that made a name stand for a release."""
-    facts = {"name": alias.name, "version": alias.version, "actor": alias.actor, "reason": alias.reason, "at": alias.at}
-    summary = f"{alias.name} by {alias.actor} at {alias.at}: {alias.reason}"
-    return Hop(role="promotion", id=f"{alias.name}@{alias.version}", kind="alias", summary=summary, facts=facts)
+    version, reason = event.facts["version"], event.facts["reason"]
+    facts = {"name": event.subject, "version": version, "actor": event.actor, "reason": reason, "at": event.at}
+    summary = f"{event.subject} by {event.actor} at {event.at}: {reason}"
+    return Hop(role="promotion", id=f"{event.subject}@{version}", kind="alias", summary=summary, facts=facts)
+
+
+def event_hop(event: Event, *, role: str) -> Hop:
+    """The hop of an event that has no form of its own."""
+    why = event.facts.get("reason")
+    summary = f"{event.kind} by {event.actor} at {event.at}" + (f": {why}" if why else "")
+    return Hop(role=role, id=f"event:{event.seq}", kind="event", summary=summary, facts=event.facts)
 
 
 def verdict_hop(event: Event) -> Hop:
@@ -147,16 +173,6 @@ def _what(artifact: Artifact) -> str:
             return f"{artifact.verdict}: {artifact.reason}"
         case _:
             return artifact.id
-
-
-def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                row = json.loads(line)
-                yield {"id": row["id"], "file": row["source"]["file"], "origin": row.get("origin")}
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ArtifactError("artifact.not_a_row", where=f"{path}:{number}") from error
 
 
 def _hex(digest: str) -> str:

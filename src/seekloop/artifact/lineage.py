@@ -10,15 +10,42 @@ from typing import Any
 
 from seekloop.artifact import hops
 from seekloop.artifact.hops import Hop
-from seekloop.artifact.kinds import Artifact, Dataset
-from seekloop.artifact.ledger import Ledger
+from seekloop.artifact.kinds import Artifact, Dataset, Release
+from seekloop.artifact.ledger import Event, Ledger
+from seekloop.artifact.rowset import TRAIN, read_rowset
 from seekloop.artifact.store import RECEIPT, Store
 from seekloop.system import digests
 from seekloop.system.errors import ArtifactError, LedgerError, SeekloopError
 
-__all__ = ["Hop", "Lineage", "trace", "verify", "verify_all"]
+__all__ = [
+    "SHREDDED",
+    "Found",
+    "Hop",
+    "Lineage",
+    "gather",
+    "replacement",
+    "shredded",
+    "trace",
+    "verify",
+    "verify_all",
+]
 
-_answer_prefix, _rows = "ans_", "train.jsonl"
+SHREDDED = "artifact.shredded"
+"""The event that files of an artifact (its subject) are removed: `files`, and the id `by` that replaces it, or None."""
+_answer_prefix = "ans_"
+_judges = {"gate.verdict": "gate verdict", "gate.approved": "approval", "gate.declined": "approval"}
+_judges |= {"release.tainted": "taint"}
+_verdicts, _erasures = tuple(_judges), ("payload.erased",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Everything behind an answer, as it was stored."""
+
+    artifacts: tuple[Artifact, ...]
+    """Nearest first."""
+    events: tuple[Event, ...]
+    """By number: the answer's, moves of names, verdicts, rollouts, and the one that recorded each artifact."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +81,24 @@ def trace(identity: str, *, store: Store, ledger: Ledger) -> Lineage:
     return _Tracer(store, ledger, prove=False).run([identity], subject=identity)
 
 
+def gather(identity: str, *, store: Store, ledger: Ledger) -> Found:
+    """The artifacts and events behind an answer.
+
+    Raises:
+        LedgerError: there is no such answer, or an artifact was never recorded.
+        ArtifactError: as for `trace`.
+    """
+    tracer = _Tracer(store, ledger, prove=False, rows=False)
+    tracer.run([identity], subject=identity)
+    events = dict(tracer.events)
+    for artifact in tracer.artifacts:
+        created = ledger.created(artifact.id)
+        if created is None:
+            raise LedgerError("artifact.not_recorded", id=digests.short(artifact.id))
+        events[created.seq] = created
+    return Found(artifacts=tuple(tracer.artifacts), events=tuple(events[seq] for seq in sorted(events)))
+
+
 def verify(identity: str, *, store: Store, ledger: Ledger) -> Lineage:
     """Trace, and read every byte on the way: the files and receipt of each artifact, all texts, the whole chain.
 
@@ -76,28 +121,64 @@ def verify_all(*, store: Store, ledger: Ledger) -> Lineage:
     return _Tracer(store, ledger, prove=True).run(newest_first, subject="ledger")
 
 
-class _Tracer:
-    """Walks causes depth first, each artifact once; with `prove`, reads every byte before it says anything of it."""
+def shredded(identity: str, *, ledger: Ledger) -> set[str]:
+    """Files of an artifact that were removed, as events say."""
+    return {name for event in ledger.events(kind=SHREDDED, subject=identity) for name in event.facts["files"]}
 
-    def __init__(self, store: Store, ledger: Ledger, *, prove: bool) -> None:
+
+def replacement(identity: str, *, ledger: Ledger) -> str:
+    """What stands in the place of an artifact whose files were removed; itself where nothing does."""
+    while True:
+        found = [event.facts["by"] for event in ledger.events(kind=SHREDDED, subject=identity)]
+        if not found or found[-1] is None:
+            return identity
+        identity = found[-1]
+
+
+class _Tracer:
+    """Walks causes depth first, each artifact once; with `prove`, reads every byte before it says anything of it.
+
+    Without `rows`, files of rows are not read.
+    """
+
+    def __init__(self, store: Store, ledger: Ledger, *, prove: bool, rows: bool = True) -> None:
         self._store = store
         self._ledger = ledger
         self._prove = prove
+        self._rows = rows
         self._met: set[str] = set()
         self._hops: list[Hop] = []
+        self._rollouts: list[Event] | None = None
+        self.artifacts: list[Artifact] = []
+        """Every artifact on the way, nearest first."""
+        self.events: dict[int, Event] = {}
+        """Number -> every event on the way."""
 
     def run(self, identities: Sequence[str], *, subject: str) -> Lineage:
         """The hops behind all of `identities`."""
         for identity in identities:
             if identity.startswith(_answer_prefix):
-                event = self._ledger.answered(identity)
-                if event is None:
-                    raise LedgerError("artifact.no_answer", id=identity)
-                self._hops.append(hops.answer_hop(event))
-                self._follow(event.facts["release"], behind=identity)
+                self._answer(identity)
             else:
                 self._follow(identity, behind=subject)
         return Lineage(subject, tuple(self._hops))
+
+    def _answer(self, identity: str) -> None:
+        event = self._ledger.answered(identity)
+        if event is None:
+            raise LedgerError("artifact.no_answer", id=identity)
+        self._see(event, hops.answer_hop(event))
+        self._hops.append(hops.decision_hop(event))
+        cached = event.facts["decoding"].get("cached")
+        original = self._ledger.answered(cached["answer"]) if cached else None
+        if original is not None:
+            self._see(original, hops.answer_hop(original, role="cached answer"))
+        for one in self._ledger.events(kind=_erasures, subject=identity):
+            self._see(one, hops.event_hop(one, role="erasure"))
+        rollout = event.facts.get("arm", {}).get("rollout")
+        for one in self._ledger.events(subject=rollout) if rollout else ():
+            self._see(one, hops.event_hop(one, role="rollout"))
+        self._follow(event.facts["release"], behind=identity)
 
     def _follow(self, identity: str, *, behind: str) -> None:
         pending = [(identity, behind)]
@@ -114,16 +195,45 @@ class _Tracer:
                 pending += [(cause, artifact.id) for cause in reversed(hops.causes(artifact))]
 
     def _visit(self, artifact: Artifact) -> None:
+        gone = shredded(artifact.id, ledger=self._ledger)
         if self._prove:
-            self._store.verify(artifact.id)
+            self._store.verify(artifact.id, without=gone)
             self._check_receipt(artifact)
+        self.artifacts.append(artifact)
         self._hops.append(hops.artifact_hop(artifact))
-        self._hops += [hops.alias_hop(alias) for alias in self._ledger.promotions(artifact.id)]
-        verdicts = self._ledger.events(kind="gate.verdict", subject=artifact.id)
-        self._hops += [hops.verdict_hop(event) for event in verdicts]
-        if isinstance(artifact, Dataset) and _rows in artifact.files:
-            path = self._store.path(artifact.id, _rows)
-            self._hops.append(hops.rows_hop(path, digest=artifact.files[_rows].digest))
+        for move in self._ledger.moves_to(artifact.id):
+            self._see(move, hops.move_hop(move))
+        for verdict in self._ledger.events(kind=_verdicts, subject=artifact.id):
+            self._judged(verdict)
+        if isinstance(artifact, Release):
+            self._released(artifact)
+        if self._rows and isinstance(artifact, Dataset) and TRAIN in artifact.files and TRAIN not in gone:
+            rows = read_rowset(self._store.path(artifact.id, TRAIN))
+            self._hops.append(hops.rows_hop(rows, artifact, digest=artifact.files[TRAIN].digest))
+
+    def _judged(self, verdict: Event) -> None:
+        """What a gate or a person said of an artifact, behind the rules that were written down before."""
+        if verdict.kind != "gate.verdict":
+            self._see(verdict, hops.event_hop(verdict, role=_judges[verdict.kind]))
+            return
+        self._see(verdict, hops.verdict_hop(verdict))
+        rules = str(verdict.facts.get("rule_digest", ""))
+        for one in self._ledger.events(kind="gate.registered", subject=rules) if rules else ():
+            self._see(one, hops.event_hop(one, role="gate rules"))
+
+    def _released(self, release: Release) -> None:
+        """What happened to a release on trial: the rollouts that it took part in."""
+        if self._rollouts is None:
+            self._rollouts = list(self._ledger.events(kind="rollout.started"))
+        for started in self._rollouts:
+            if release.id in digests.canonical(started.facts).decode() and started.seq not in self.events:
+                for one in self._ledger.events(subject=started.subject):
+                    self._see(one, hops.event_hop(one, role="rollout"))
+
+    def _see(self, event: Event, hop: Hop) -> None:
+        if event.seq not in self.events:
+            self.events[event.seq] = event
+            self._hops.append(hop)
 
     def _check_receipt(self, artifact: Artifact) -> None:
         event = self._ledger.created(artifact.id)
