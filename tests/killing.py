@@ -91,11 +91,11 @@ def forked(work: Callable[[], str], *, kill_after_s: float | None = None) -> tup
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, text
 
 
-def seen(program: str, folder: Path) -> list[dict[str, Any]]:
-    """The trials of a program of this kind, a module of ours, in `folder`."""
+def seen(program: str, folder: Path, *words: str) -> list[dict[str, Any]]:
+    """The trials of a program of this kind, a module of ours, in `folder`; `words` are its further arguments."""
     environment = settings.child_environment(SEEKLOOP_THREADS="1", OMP_NUM_THREADS="1")
     done = subprocess.run(
-        [sys.executable, "-m", program, str(folder)],
+        [sys.executable, "-m", program, str(folder), *words],
         cwd=Path(__file__).parents[1],
         env=environment,
         capture_output=True,
