@@ -45,7 +45,7 @@ def test_a_candidate_that_holds_every_rule_is_promoted():
 
 @pytest.mark.parametrize(
     ("lost", "margin", "state", "decision"),
-    [(0, 0.10, "passed", "promote"), (0, 0.03, "inconclusive", "inconclusive"), (15, 0.03, "failed", "reject")],
+    [(0, 0.10, "passed", "promote"), (0, 0.03, "inconclusive", "inconclusive"), (15, 0.03, "failed", "roll_back")],
 )
 def test_non_inferiority_needs_enough_rows_to_be_shown(lost, margin, state, decision):
     verdict = decide(NonInferior(figure="accuracy", margin=margin), frozen=evidence(lost=lost))
@@ -105,7 +105,7 @@ def test_reports_of_two_checkpoints_are_no_evidence():
 
 def test_a_failed_rule_rejects_even_beside_invalid_evidence():
     rules = (AtLeast(figure="accuracy", value=0.99), Better(figure="accuracy", on="lesson"))
-    assert decide(*rules, frozen=evidence()).decision == "reject"
+    assert decide(*rules, frozen=evidence()).decision == "roll_back"
 
 
 @given(st.integers(0, 30), st.integers(0, 30), st.floats(0, 0.5))

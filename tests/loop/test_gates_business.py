@@ -58,7 +58,7 @@ def test_a_time_of_few_answers_is_invalid():
 def test_size_and_memory_are_taken_as_they_are():
     rules = (AtMost(figure="size_mb", value=100), AtMost(figure="peak_rss_mib", value=900))
     assert decide(*rules, receipts={"frozen": receipt(size_mb=100.0, peak_rss_mib=800.0)}).decision == "promote"
-    assert decide(*rules, receipts={"frozen": receipt(size_mb=100.1, peak_rss_mib=800.0)}).decision == "reject"
+    assert decide(*rules, receipts={"frozen": receipt(size_mb=100.1, peak_rss_mib=800.0)}).decision == "roll_back"
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_size_and_memory_are_taken_as_they_are():
     [
         ((satisfaction(0.75, 0.9),), "promote"),
         ((satisfaction(0.6, 0.8),), "inconclusive"),
-        ((satisfaction(0.3, 0.5),), "reject"),
+        ((satisfaction(0.3, 0.5),), "roll_back"),
         ((satisfaction(0.75, 0.9, n=9),), "hold"),
         ((), "hold"),
     ],

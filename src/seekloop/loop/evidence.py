@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seekloop.artifact.context import RunContext
-from seekloop.artifact.kinds import Checkpoint, Dataset, Report, Traffic
+from seekloop.artifact.kinds import Checkpoint, Dataset, Figure, Report, Traffic
 from seekloop.evaluate import stage as evaluate
 from seekloop.evaluate.spec import EvaluateInputs
-from seekloop.loop import registry
+from seekloop.loop import registration, registry, rehearing
 from seekloop.loop.business import figures_of_traffic
-from seekloop.loop.gates import Verdict, decide, evidence_of
+from seekloop.loop.gates import Objection, Verdict, decide
 from seekloop.loop.project import ProjectSpec
 from seekloop.loop.registry import Released
 from seekloop.loop.steps import Steps
+from seekloop.system.errors import SeekloopError
 
 __all__ = ["Measured", "judge", "measure"]
 
@@ -31,6 +32,9 @@ class Measured:
     base_lesson: Report
     """The base on the latter."""
 
+    extra: tuple[Figure, ...] = ()
+    """Figures of the candidate beside the reports', which rules name like any other: `forgetting_points`."""
+
     @property
     def reports(self) -> dict[str, Report]:
         """By name."""
@@ -43,11 +47,27 @@ class Measured:
 
 
 def measure(spec: ProjectSpec, candidate: Checkpoint, *, dataset: Dataset, parent: Released, steps: Steps) -> Measured:
-    """Measure parent, base and candidate on what was frozen and on what the lesson kept from training."""
+    """Write the rules down, then measure parent, base and candidate on what was frozen and on the lesson's own rows.
+
+    An evaluator that fails is a verdict of its own in the ledger, hold, and the error goes on to the caller: asked
+    again, the round goes on where it stopped.
+    """
 
     def report(name: str, inputs: EvaluateInputs) -> Report:
-        return steps.do(name, evaluate.run, spec=spec.evaluate, inputs=inputs)
+        try:
+            return steps.do(name, evaluate.run, spec=spec.evaluate, inputs=inputs)
+        except Exception as error:
+            _note_outage(spec, candidate, during=name, error=error, ctx=steps.ctx)
+            raise
 
+    registration.register(
+        spec.gate,
+        candidate,
+        evaluate=spec.evaluate,
+        data={"frozen": parent.frozen, "lesson": dataset},
+        parent=parent.release.id,
+        ctx=steps.ctx,
+    )
     base = report("evaluate base", EvaluateInputs(checkpoint=parent.base, dataset=parent.frozen))
     frozen = report(
         "evaluate 2 frozen",
@@ -65,10 +85,26 @@ def measure(spec: ProjectSpec, candidate: Checkpoint, *, dataset: Dataset, paren
 def judge(
     spec: ProjectSpec, candidate: Checkpoint, *, measured: Measured, traffic: Traffic, ctx: RunContext
 ) -> Verdict:
-    """What the gate says, recorded."""
+    """What the gate says, recorded with all that it was decided from; what cannot be read holds, as in `measure`."""
     asked = {"frozen": measured.frozen, "lesson": measured.lesson}
-    receipts = {name: ctx.store.receipt(report.id) for name, report in asked.items()}
-    business = figures_of_traffic(spec.kpis, traffic, ctx=ctx)
-    verdict = decide(spec.gate, evidence_of(asked, receipts=receipts, business=business))
-    registry.note_verdict(verdict, candidate, ctx=ctx)
+    try:
+        business = figures_of_traffic(spec.kpis, traffic, ctx=ctx, learn=spec.learn)
+        found = rehearing.gather(spec.gate, asked, business=business, extra=measured.extra, ctx=ctx)
+    except Exception as error:
+        _note_outage(spec, candidate, during="judging", error=error, ctx=ctx)
+        raise
+    objections = registration.objections(spec.gate, candidate.id, reports=asked, ledger=ctx.ledger)
+    verdict = decide(spec.gate, found, objections=objections)
+    heard = rehearing.heard(spec.gate, found, reports=asked, business=business, extra=measured.extra)
+    registry.note_verdict(verdict, candidate, heard=heard, ctx=ctx)
+    for sentence in verdict.sentences():
+        ctx.progress.say(f"gate: {sentence}")
     return verdict
+
+
+def _note_outage(spec: ProjectSpec, candidate: Checkpoint, *, during: str, error: Exception, ctx: RunContext) -> None:
+    """An evaluation that failed is invalid, and holds."""
+    problem = error.sentence("en") if isinstance(error, SeekloopError) else type(error).__name__
+    objection = Objection(code="gates.evaluator_failed", facts={"during": during, "problem": problem})
+    verdict = decide(spec.gate, {}, objections=[objection])
+    registry.note_verdict(verdict, candidate, heard=rehearing.heard(spec.gate, {}, reports={}), ctx=ctx)

@@ -160,7 +160,7 @@ class Gateway:
             EngineError: nothing is served, the queue is full, or the gateway is closing.
             ModelError: the conversation needs what the model's family does not have.
         """
-        order = functools.partial(self._order, request, caller=caller)
+        order = functools.partial(self._order, request, caller=caller, manner=manner)
         who = self._who(request, caller=caller, manner=manner)
         lease = self.pool.lease(request.model, tenant=caller.tenant, who=who)
         return manner.answered_by(await self._accept(order, lease=lease, manner=manner), model=request.model)
@@ -181,7 +181,7 @@ class Gateway:
                 a limit of the caller's key.
             EngineError: nothing is served, the queue is full, or the gateway is closing.
         """
-        order = functools.partial(self._raw_order, request, prompt=prompt, caller=caller)
+        order = functools.partial(self._raw_order, request, prompt=prompt, caller=caller, manner=manner)
         # The answers of one request have one label, so that several are not drawn for a rollout.
         who = self._who(request, caller=caller, manner=manner) if len(request.prompts) == 1 else None
         lease = self.pool.lease(request.model, tenant=caller.tenant, who=who)
@@ -256,9 +256,9 @@ class Gateway:
         )
         return functools.partial(self.admission.leave, ticket)
 
-    def _order(self, request: ChatRequest, *, worker: Worker, caller: Caller, asked_at: float) -> Order:
+    def _order(self, request: ChatRequest, *, worker: Worker, caller: Caller, manner: Manner, asked_at: float) -> Order:
         if worker.takes_text:
-            return self._upstream_order(request, worker=worker, caller=caller, asked_at=asked_at)
+            return self._upstream_order(request, worker=worker, caller=caller, manner=manner, asked_at=asked_at)
         sent = [message.as_message() for message in request.messages]
         # What does not fit is refused before anything reads its text.
         prompt = self._chat_prompt(request, sent, worker=worker)
@@ -272,6 +272,8 @@ class Gateway:
             prompt=prompt,
             stops=request.stops,
             user=request.user,
+            session=manner.session,
+            consent=manner.consents(request.store),
             stream=bool(request.stream),
             tools=request.offered_tools,
             repeatable=_repeatable(request, worker),
@@ -279,7 +281,9 @@ class Gateway:
             asked_at=asked_at,
         )
 
-    def _upstream_order(self, request: ChatRequest, *, worker: Worker, caller: Caller, asked_at: float) -> Order:
+    def _upstream_order(
+        self, request: ChatRequest, *, worker: Worker, caller: Caller, manner: Manner, asked_at: float
+    ) -> Order:
         """The messages as they came, for an upstream that makes ids of them itself."""
         sent = [message.as_sent() for message in request.messages]
         screening = None
@@ -297,6 +301,8 @@ class Gateway:
             stops=request.stops,
             stream=bool(request.stream),
             user=request.user,
+            session=manner.session,
+            consent=manner.consents(request.store),
             screening=screening,
             repeatable=request.top is None and _repeatable(request, worker),
             asked_at=asked_at,
@@ -324,6 +330,7 @@ class Gateway:
         prompt: str | Sequence[int],
         worker: Worker,
         caller: Caller,
+        manner: Manner,
         asked_at: float,
     ) -> Order:
         if worker.takes_text:
@@ -340,6 +347,8 @@ class Gateway:
                 stream=bool(request.stream),
                 raw=True,
                 user=request.user,
+                session=manner.session,
+                consent=manner.consents(request.store),
                 screening=screening,
                 repeatable=request.logprobs is None and not request.echo and _repeatable(request, worker),
                 asked_at=asked_at,
@@ -362,6 +371,8 @@ class Gateway:
             prompt=ready,
             stops=request.stops,
             user=request.user,
+            session=manner.session,
+            consent=manner.consents(request.store),
             stream=bool(request.stream),
             raw=True,
             reads=reads,
