@@ -1,4 +1,4 @@
-"""Wrong answers in groups that are alike, each named by the terms that set its questions apart from all others."""
+"""Texts in groups that are alike, each named by the terms that set it apart from all others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seekloop.system import digests
 from seekloop.text import segment
 from seekloop.text.terms import named_terms, pieces, stands_alone, tells
 
-__all__ = ["Cluster", "Meant", "Weights", "clusters", "vectors"]
+__all__ = ["Cluster", "Meant", "Weights", "clusters", "telling", "vectors"]
 
 _most = 1_000
 """Texts that are compared with each other; of more, so many are chosen by digest and the others join a group."""
@@ -86,6 +86,13 @@ def clusters(
         terms = _telling([wrong[at] for at in members], common=common, among=len(wrong) + len(others))
         found.append(Cluster(terms=terms, members=tuple(members)))
     return sorted(found, key=lambda one: (-len(one.members), one.members))
+
+
+def telling(texts: Sequence[str], *, others: Sequence[str]) -> tuple[str, ...]:
+    """At most three terms that many of `texts` have and few of `others` do, the most telling first."""
+    if not texts:
+        return ("?",)
+    return _telling(texts, common=_document_counts([*texts, *others]), among=len(texts) + len(others))
 
 
 @dataclass(frozen=True, kw_only=True)
