@@ -54,6 +54,9 @@ _openai_routes = (
 )
 
 
+schemathesis.serializer.alias("application/x-ndjson", "text/plain")
+
+
 def measures(_data: Path) -> list[Callable[[], Sequence[Record]]]:
     """The topic's measures; they need no data."""
     return [_own, _openai, _llamacpp, _langchain]

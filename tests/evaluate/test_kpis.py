@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seekloop.artifact.ledger import Answer, Feedback
+from seekloop.artifact.records import Outcome
 from seekloop.evaluate import kpis
 from seekloop.evaluate.kpi_sources import Cell
 from seekloop.evaluate.kpi_spec import COLUMNS, CsvKpi, TrafficKpi
@@ -153,7 +154,8 @@ def test_answers_of_one_caller_are_not_taken_as_independent():
 
 
 def test_every_column_of_traffic_can_be_read():
-    said = [feedback(1, 1, label="x", score=1)]
+    became = Outcome(completed=True, resolved_by="model", value=3.0)
+    said = [feedback(1, 1, label="x", score=1), feedback(2, 1, outcome=became, signals=("copied",))]
     for name in COLUMNS:
         found = of_traffic([answer(1)], said, column=name, aggregate="share", counts="!= 7")
         assert found.figure is not None, name

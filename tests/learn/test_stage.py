@@ -17,6 +17,7 @@ FEW = LearnSpec(min_corrections=1)
 COUNTED_ONCE = (
     *("kept", "confirmed", "no_opinion", "no_correction", "missing_answer", "missing_label", "contradictory"),
     *("caller_cap", "label_conflict", "duplicate_exact", "superseded", "unknown_answer"),
+    *("outcome_only", "no_consent", "overruled", "outvoted", "user_cap", "label_cap", "outlying_user", "implausible"),
 )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from seekloop.artifact.ledger import Answer, Feedback
+from seekloop.artifact.records import SIGNALS
 from seekloop.system.errors import DataError
 from seekloop.text.encoding import sniff
 
@@ -31,21 +32,32 @@ class Cell:
 
 
 def traffic_cells(
-    answers: Iterable[Answer], feedback: Iterable[Feedback], *, column: str, group: str | None
+    answers: Iterable[Answer],
+    feedback: Iterable[Feedback],
+    *,
+    column: str,
+    group: str | None,
+    retried: Collection[str] = (),
 ) -> Iterator[Cell]:
-    """One cell an answer; of several pieces of feedback on it the newest counts.
+    """One cell an answer; of several opinions on it the newest counts, of an outcome each part that was told last, and
+    of signals all.
 
     Args:
         answers: of the window.
         feedback: of the window.
         column: one of `kpi_spec.COLUMNS`.
         group: another one, or None.
+        retried: ids of answers after which the same was asked again.
     """
     newest: dict[str, Feedback] = {}
+    became: dict[str, dict[str, Value]] = {}
     for one in sorted(feedback, key=lambda one: (one.at, one.id)):
-        newest[one.answer] = one
+        if one.is_opinion:
+            newest[one.answer] = one
+        became.setdefault(one.answer, {}).update(_became(one))
     for answer in answers:
-        row = _row(answer, newest.get(answer.id))
+        again = {"retry": 1.0} if answer.id in retried else {}
+        row = {**_row(answer, newest.get(answer.id)), **became.get(answer.id, {}), **again}
         yield Cell(row.get(column), None if group is None else str(row.get(group)), answer.id)
 
 
@@ -88,6 +100,17 @@ def csv_cells(path: Path, *, shown: str, column: str, group: str | None) -> Iter
             yield Cell(None if value.lower() in _gaps else value, None if by is None else cells[by].strip(), where)
 
 
+def _became(feedback: Feedback) -> dict[str, Value]:
+    """What a piece of feedback tells of the outcome and of what people did."""
+    told: dict[str, Value] = dict.fromkeys(feedback.signals, 1.0)
+    outcome = feedback.outcome
+    if outcome is not None:
+        completed = None if outcome.completed is None else float(outcome.completed)
+        also = {"completed": completed, "resolved_by": outcome.resolved_by, "value": outcome.value}
+        told |= {name: value for name, value in also.items() if value is not None}
+    return told
+
+
 def _row(answer: Answer, feedback: Feedback | None) -> Mapping[str, Value]:
     said = feedback is not None and (feedback.correction is not None or feedback.label is not None)
     return {
@@ -102,4 +125,5 @@ def _row(answer: Answer, feedback: Feedback | None) -> Mapping[str, Value]:
         "finish_reason": answer.finish_reason,
         "release": answer.release,
         "caller": answer.caller,
+        **dict.fromkeys(SIGNALS, 0.0),
     }

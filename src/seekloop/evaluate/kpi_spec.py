@@ -23,6 +23,14 @@ Column = Literal[
     "finish_reason",
     "release",
     "caller",
+    "completed",
+    "resolved_by",
+    "value",
+    "retry",
+    "escalation",
+    "abandoned",
+    "copied",
+    "accepted",
 ]
 COLUMNS: tuple[Column, ...] = get_args(Column)
 """What a row of traffic, which is one answer, has."""
@@ -60,7 +68,9 @@ class TrafficKpi(_Kpi):
 
     source: Literal["traffic"] = "traffic"
     column: Column = "score"
-    """score: 0 to 1, of answers with feedback. judged, corrected: 1 where somebody gave feedback, or a right answer."""
+    """score: 0 to 1, of answers with feedback. judged, corrected: 1 where somebody gave feedback, or a right answer.
+    completed (1 or 0), resolved_by (model or person), value: of answers whose outcome is known. retry, escalation,
+    abandoned, copied, accepted: 1 where that happened; retry also where the same was asked again soon."""
 
 
 class CsvKpi(_Kpi):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +14,7 @@ from typing import Any
 from seekloop.artifact.kinds import Figure
 from seekloop.artifact.ledger import Answer, Feedback
 from seekloop.evaluate.kpi_sources import Cell, Value, csv_cells, traffic_cells
-from seekloop.evaluate.kpi_spec import CsvKpi, Kpi, TrafficKpi
+from seekloop.evaluate.kpi_spec import CsvKpi, Kpi
 from seekloop.metrics import latency, resampling, significance, sums
 from seekloop.system import seeds
 from seekloop.system.errors import DataError
@@ -35,7 +35,13 @@ class Counted:
 
 
 def measure(
-    kpis: Sequence[Kpi], *, answers: Sequence[Answer], feedback: Sequence[Feedback], root: Path, seed: int
+    kpis: Sequence[Kpi],
+    *,
+    answers: Sequence[Answer],
+    feedback: Sequence[Feedback],
+    root: Path,
+    seed: int,
+    retried: Collection[str] = (),
 ) -> list[Counted]:
     """Every figure of a project, in the order of its file.
 
@@ -45,14 +51,18 @@ def measure(
         feedback: of the same.
         root: folder that CSV paths are taken from.
         seed: the run's.
+        retried: ids of answers after which the same was asked again.
 
     Raises:
         DataError: a CSV file is missing or damaged, or a value is not what the figure needs.
     """
-    return [
-        count(kpi, _cells(kpi, answers, feedback=feedback, root=root), seed=seeds.derive(seed, "evaluate", kpi.name))
-        for kpi in kpis
-    ]
+
+    def cells(kpi: Kpi) -> Iterable[Cell]:
+        if isinstance(kpi, CsvKpi):
+            return csv_cells(root / kpi.path, shown=kpi.path, column=kpi.column, group=kpi.group)
+        return traffic_cells(answers, feedback, column=kpi.column, group=kpi.group, retried=retried)
+
+    return [count(kpi, cells(kpi), seed=seeds.derive(seed, "evaluate", kpi.name)) for kpi in kpis]
 
 
 def count(kpi: Kpi, cells: Iterable[Cell], *, seed: int, resamples: int = 2000) -> Counted:
@@ -85,13 +95,6 @@ def count(kpi: Kpi, cells: Iterable[Cell], *, seed: int, resamples: int = 2000) 
         groups.append(cell.group)
     figure = _figure(kpi, values, groups=groups, seed=seed, resamples=resamples) if values else None
     return Counted(name=kpi.name, figure=figure, rows=missing + len(values), missing=missing)
-
-
-def _cells(kpi: Kpi, answers: Sequence[Answer], *, feedback: Sequence[Feedback], root: Path) -> Iterable[Cell]:
-    if isinstance(kpi, CsvKpi):
-        return csv_cells(root / kpi.path, shown=kpi.path, column=kpi.column, group=kpi.group)
-    assert isinstance(kpi, TrafficKpi)
-    return traffic_cells(answers, feedback, column=kpi.column, group=kpi.group)
 
 
 def _figure(kpi: Kpi, values: Sequence[float], *, groups: Sequence[str | None], seed: int, resamples: int) -> Figure:

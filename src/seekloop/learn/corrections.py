@@ -2,75 +2,57 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any
 
 from seekloop.artifact.rows import Message, Row, Source, row_id
-from seekloop.learn.judging import Judgement, judge
+from seekloop.learn.caps import capped
+from seekloop.learn.findings import Finding
+from seekloop.learn.judging import judge
+from seekloop.learn.outliers import Known, is_staff, screened
+from seekloop.learn.permission import allowed
+from seekloop.learn.speakers import Speaker
 from seekloop.learn.spec import LearnSpec
-from seekloop.learn.traffic import Heard
-from seekloop.text import normalize
+from seekloop.learn.traffic import Window
 from seekloop.text.labelled import AnswerForm
 
-__all__ = ["Finding", "findings", "rows"]
+__all__ = ["findings", "rows"]
+
+_majority = 2
+"""So many independent voices, and as many times those of the runner-up, settle what a conversation's label is."""
+_never_kept = ("no_consent", "discarded")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One judged answer, and what becomes of it."""
-
-    heard: Heard
-    judgement: Judgement
-    dropped: str | None = None
-    """Why a correction is not trained: `caller_cap`, `label_conflict` or `duplicate_exact`."""
-    twin: int | None = None
-    """For duplicates: the answer line of the correction that is kept."""
-
-    @property
-    def counted_as(self) -> str:
-        """Its name in the lesson's counts."""
-        return self.dropped or self.judgement.reason
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether it gives a row to train on."""
-        return self.counted_as == "corrected"
-
-    @property
-    def is_error(self) -> bool:
-        """Whether it counts as a wrong answer; what is beyond a caller's cap counts for nothing."""
-        return self.judgement.is_error and self.dropped != "caller_cap"
-
-    @property
-    def _asked(self) -> str:
-        return normalize.key("\n".join(f"{turn.role} {turn.content}" for turn in self.heard.turns))
-
-    @property
-    def _taught(self) -> tuple[str, str | None, str]:
-        return self._asked, self.judgement.label, normalize.key(self.judgement.text)
-
-
-def findings(heard: Iterable[Heard], spec: LearnSpec, *, form: AnswerForm, labels: Collection[str]) -> list[Finding]:
-    """Judge every answer that was spoken of, then apply the cap, leave out conflicts, merge duplicates.
+def findings(
+    window: Window, spec: LearnSpec, *, form: AnswerForm, labels: Collection[str], known: Known
+) -> list[Finding]:
+    """Judge everything that was said, then leave out what nobody allowed, what a review decided otherwise, what others
+    speak against, what is beyond a cap, and what others contradict; merge what teaches the same.
 
     A correction is a duplicate of an earlier one that teaches the same answer to the same conversation, case, spacing
-    and punctuation aside. Where two give the same conversation different labels, one must be wrong: neither is trained.
+    and punctuation aside. Where people give the same conversation different labels, staff outranks others, then a
+    majority of independent speakers; where there is neither, one must be wrong, and none is trained.
 
     Args:
-        heard: in the order of the feedback.
-        spec: cap and threshold.
+        window: what was answered and said.
+        spec: caps, tests and thresholds.
         form: what the dataset's answers hold.
         labels: the labels that the dataset knows.
+        known: gives the rows that the model was trained on.
     """
     judged = [
         Finding(
             heard=one,
             judgement=judge(one.answer.content, one.feedback, form=form, labels=labels, bad_score=spec.bad_score),
         )
-        for one in heard
+        for one in window.heard
     ]
-    return _merged(_agreed(_capped(judged, spec.max_per_caller)))
+    permitted = allowed(_reviewed(judged, window), spec, consents=window.consents)
+    tested = screened(permitted, spec.trust, known=known, labels=labels, form=form)
+    agreed = _agreed(capped(tested, spec, form=form), spec)
+    return _merged(agreed)
 
 
 def rows(found: Sequence[Finding], *, system: Mapping[str, str | None]) -> list[Row]:
@@ -83,59 +65,91 @@ def rows(found: Sequence[Finding], *, system: Mapping[str, str | None]) -> list[
             recorded one is left out.
 
     Returns:
-        Rows in the order of the traffic's lines; those that cannot be trained have `dropped` set.
+        Rows in the order of the traffic's lines; those that cannot be trained have `dropped` set. What nobody allowed
+        to learn from is not among them at all.
     """
-    wanted = sorted((one for one in found if _teaches(one)), key=lambda one: one.heard.line)
-    ids = {one.heard.line: _identity(one) for one in wanted}
+    wanted = sorted((one for one in found if one.teaches and one.dropped not in _never_kept), key=_place)
+    ids: dict[str, str] = {}
+    for one in wanted:
+        said = [one.heard.answer.id, one.heard.feedback.label, one.heard.feedback.correction]
+        identity = row_id(said)
+        # Two who say the same of one answer are two rows, of which the later one is a duplicate.
+        ids[one.heard.feedback.id] = row_id([*said, one.heard.feedback.id]) if identity in ids.values() else identity
     return [_row(one, ids=ids, system=system.get(one.heard.answer.release)) for one in wanted]
 
 
-def _capped(found: Iterable[Finding], cap: int) -> list[Finding]:
-    """Findings with what one caller finds beyond the cap left out."""
-    faults: Counter[str] = Counter()
-    result: list[Finding] = []
-    for one in found:
-        if one.judgement.reason not in ("confirmed", "no_opinion"):
-            faults[one.heard.feedback.caller] += 1
-            if faults[one.heard.feedback.caller] > cap:
-                one = replace(one, dropped="caller_cap")
-        result.append(one)
-    return result
+def _place(one: Finding) -> tuple[int, str, str]:
+    return one.heard.line, one.heard.feedback.at, one.heard.feedback.id
 
 
-def _agreed(found: Sequence[Finding]) -> list[Finding]:
-    """Findings with corrections left out that give one conversation several labels."""
-    labels: dict[str, set[str | None]] = {}
+def _reviewed(judged: Iterable[Finding], window: Window) -> list[Finding]:
+    """Decisions first, so that they are what others are duplicates of; then what was said of other answers as well."""
+    decided, said = [], []
+    for one in judged:
+        if one.heard.decision is None:
+            overruled = one.heard.answer.id in window.decisions
+            said.append(replace(one, dropped="overruled") if overruled else one)
+        else:
+            discarded = one.heard.decision.decision == "discard"
+            decided.append(replace(one, dropped="discarded") if discarded else one)
+    return [*decided, *said]
+
+
+def _agreed(found: Sequence[Finding], spec: LearnSpec) -> list[Finding]:
+    """Findings with corrections left out that give one conversation several labels, or that others confirm away."""
+    votes: dict[str, dict[str | None, set[Speaker]]] = defaultdict(lambda: defaultdict(set))
+    right: dict[str, set[Speaker]] = defaultdict(set)
+    staff: dict[str, set[str | None]] = defaultdict(set)
     for one in found:
         if one.is_kept:
-            labels.setdefault(one._asked, set()).add(one.judgement.label)
+            votes[one.asked][one.judgement.label].add(one.heard.speaker)
+            if is_staff(one, spec.trust):
+                staff[one.asked].add(one.judgement.label)
+        elif one.counted_as == "confirmed":
+            right[one.asked].add(one.heard.speaker)
     return [
-        replace(one, dropped="label_conflict") if one.is_kept and len(labels[one._asked]) > 1 else one for one in found
+        _settled(one, votes[one.asked], right=right.get(one.asked, set()), staff=staff.get(one.asked, set()))
+        if one.is_kept
+        else one
+        for one in found
     ]
+
+
+def _settled(
+    one: Finding, votes: Mapping[str | None, set[Speaker]], *, right: set[Speaker], staff: set[str | None]
+) -> Finding:
+    label = one.judgement.label
+    counts = {str(other): len(voices) for other, voices in votes.items()}
+    if len(staff) == 1:
+        agreed = replace(one, agreed=len(votes[label]))
+        return (
+            agreed if label in staff else replace(one, dropped="outvoted", evidence={"staff": sorted(map(str, staff))})
+        )
+    if len(votes) > 1:
+        first, second = sorted(counts.values(), reverse=True)[:2]
+        settled = first >= _majority and first >= _majority * second
+        if not settled or len(staff) > 1:
+            return replace(one, dropped="label_conflict", evidence={"voices": counts})
+        if counts[str(label)] < first:
+            return replace(one, dropped="outvoted", evidence={"voices": counts})
+    if label is not None and len(right - votes[label]) >= max(_majority, _majority * len(votes[label])):
+        return replace(one, dropped="outvoted", evidence={"voices": counts, "confirmed": len(right)})
+    return replace(one, agreed=len(votes[label]))
 
 
 def _merged(found: Sequence[Finding]) -> list[Finding]:
     """Findings with later corrections left out that teach what an earlier one teaches."""
-    first: dict[tuple[str, str | None, str], int] = {}
+    first: dict[tuple[str, str | None, str], str] = {}
     result: list[Finding] = []
     for one in found:
-        if one.is_kept and first.setdefault(one._taught, one.heard.line) != one.heard.line:
-            one = replace(one, dropped="duplicate_exact", twin=first[one._taught])
+        own = one.heard.feedback.id
+        if one.is_kept and first.setdefault(one.taught, own) != own:
+            one = replace(one, dropped="duplicate_exact", twin=first[one.taught])
         result.append(one)
     return result
 
 
-def _teaches(one: Finding) -> bool:
-    """Whether there is anything to put into a row."""
-    return one.judgement.reason in ("corrected", "missing_answer", "missing_label", "contradictory")
-
-
-def _identity(one: Finding) -> str:
-    feedback = one.heard.feedback
-    return row_id([one.heard.answer.id, feedback.label, feedback.correction])
-
-
-def _row(one: Finding, *, ids: dict[int, str], system: str | None) -> Row:
+def _row(one: Finding, *, ids: Mapping[str, str], system: str | None) -> Row:
     answer = one.heard.answer
     turns = list(one.heard.turns)
     if turns and turns[0].role == "system" and turns[0].content == system:
@@ -144,7 +158,7 @@ def _row(one: Finding, *, ids: dict[int, str], system: str | None) -> Row:
     if one.judgement.text:
         turns.append(Message(role="assistant", content=one.judgement.text))
     return Row(
-        id=ids[one.heard.line],
+        id=ids[one.heard.feedback.id],
         messages=tuple(turns),
         label=one.judgement.label or one.heard.feedback.label,
         source=Source(file="traffic", line=one.heard.line),
@@ -152,5 +166,13 @@ def _row(one: Finding, *, ids: dict[int, str], system: str | None) -> Row:
         origin=answer.id,
         dropped=None if one.is_kept else one.counted_as,
         twin=None if one.twin is None else ids[one.twin],
-        meta={} if one.is_kept else {"correction": one.heard.feedback.correction},
+        meta=_meta(one),
     )
+
+
+def _meta(one: Finding) -> dict[str, Any]:
+    """Who said it, and why it may be learnt from; of what is not trained, what was said as well."""
+    told: dict[str, Any] = {"feedback": one.heard.feedback.id, "consent": one.consent}
+    if one.agreed > 1:
+        told["agreed"] = one.agreed
+    return told if one.is_kept else {**told, "correction": one.heard.feedback.correction}

@@ -6,13 +6,18 @@ of the lesson's counts.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Corpus, Dataset, Lesson, Release
-from seekloop.artifact.rows import Row, write_rows
-from seekloop.learn.corrections import Finding, findings, rows
+from seekloop.artifact.rows import Row, read_rows, write_rows
+from seekloop.artifact.store import Store
+from seekloop.learn.corrections import findings, rows
+from seekloop.learn.findings import QUARANTINED, Finding
+from seekloop.learn.quarantine import FILE, write_set_aside
+from seekloop.learn.retries import retried
 from seekloop.learn.spec import LearnInputs, LearnSpec
 from seekloop.learn.traffic import Window, read_window
 from seekloop.learn.verdict import Counts, decide
@@ -20,6 +25,8 @@ from seekloop.system import digests
 from seekloop.system.errors import DataError
 
 __all__ = ["run"]
+
+_train = "train.jsonl"
 
 
 def run(spec: LearnSpec, inputs: LearnInputs, *, ctx: RunContext) -> Lesson:
@@ -36,21 +43,32 @@ def run(spec: LearnSpec, inputs: LearnInputs, *, ctx: RunContext) -> Lesson:
     if releases and not measured:
         raise DataError("learn.other_report", report=digests.short(report.id), subject=digests.short(report.subject))
     window = read_window(inputs.traffic, store=ctx.store)
-    found = findings(window.heard, spec, form=dataset.answer, labels=dataset.labels)
-    going_back_mends = [one for one in found if one.is_error and one.judgement.label in (None, *dataset.labels)]
+    found = findings(
+        window,
+        spec,
+        form=dataset.answer,
+        labels=dataset.labels,
+        known=functools.partial(_trained_on, dataset, ctx.store),
+    )
+    wrong = {one.heard.answer.id for one in found if one.is_error and _going_back_mends(one, dataset)}
     counts = Counts(
         answers=sum(answer.release in measured for answer in window.answers),
-        errors=sum(one.heard.answer.release in measured for one in going_back_mends),
+        errors=sum(answer.id in wrong for answer in window.answers if answer.release in measured),
         corrections=sum(one.is_kept for one in found),
         promised=report.figure(spec.figure).value if spec.roll_back else None,
+        claims=sum(one.judgement.reason == "corrected" for one in found),
+        poisoned=sum(one.dropped in QUARANTINED for one in found),
     )
     verdict, reason = decide(counts, spec)
     corpus = None
     if verdict == "retrain":
         system = {name: release.system for name, release in releases.items()}
         corpus = _corpus(rows(found, system=system), spec, inputs=inputs, ctx=ctx)
+    told = _counts(window, found, known=dataset.labels)
+    told |= _not_asked(window, spec)
     with ctx.job("learn", spec) as job:
         parents = {"traffic": inputs.traffic.id, "report": report.id}
+        write_set_aside(job.path(FILE), found)
         return job.commit(
             Lesson(
                 parents=parents if corpus is None else {**parents, "corpus": corpus.id},
@@ -58,9 +76,27 @@ def run(spec: LearnSpec, inputs: LearnInputs, *, ctx: RunContext) -> Lesson:
                 verdict=verdict,
                 reason=reason,
                 corpus=None if corpus is None else corpus.id,
-                counts=_counts(window, found, known=dataset.labels),
+                counts=told,
             )
         )
+
+
+def _trained_on(dataset: Dataset, store: Store) -> Iterable[Row]:
+    """The train rows of a dataset; of one that has no such file, none."""
+    return read_rows(store.path(dataset.id, _train)) if _train in dataset.files else ()
+
+
+def _going_back_mends(one: Finding, dataset: Dataset) -> bool:
+    """A label that the dataset does not know would be wrong in the release before, too."""
+    return one.judgement.label in (None, *dataset.labels)
+
+
+def _not_asked(window: Window, spec: LearnSpec) -> dict[str, int]:
+    """What people did, and what nobody had to say: where there is any of it."""
+    retries = retried(window.answers, within_s=spec.retry_s, alike=spec.retry_alike)
+    signals = Counter(signal for one in window.said for signal in one.signals)
+    signals["retry"] = len({*retries, *(one.answer for one in window.said if "retry" in one.signals)})
+    return {f"signal_{name}": count for name, count in sorted(signals.items()) if count}
 
 
 def _corpus(taught: Sequence[Row], spec: LearnSpec, *, inputs: LearnInputs, ctx: RunContext) -> Corpus:
@@ -78,17 +114,21 @@ def _corpus(taught: Sequence[Row], spec: LearnSpec, *, inputs: LearnInputs, ctx:
 
 
 def _counts(window: Window, found: Sequence[Finding], *, known: Sequence[str]) -> dict[str, int]:
-    """Answers, feedback and corrections; what became of every piece of feedback; what stands out."""
-    became = Counter(one.counted_as for one in found)
-    became.update(superseded=window.superseded, unknown_answer=window.unknown_answer)
+    """Answers, feedback and corrections; what became of every piece of feedback; what reviewers decided; what stands
+    out."""
+    said = [one for one in found if one.heard.decision is None]
+    became = Counter(one.counted_as for one in said)
+    became.update(superseded=window.superseded, unknown_answer=window.unknown_answer, outcome_only=window.outcome_only)
     kept = [one for one in found if one.is_kept]
+    decided = {"decisions": len(window.decisions), "reviewed": sum(one.heard.decision is not None for one in kept)}
     return {
         "answers": len(window.answers),
         "feedback": window.feedback,
-        "corrections": sum(one.judgement.reason == "corrected" for one in found),
+        "corrections": sum(one.judgement.reason == "corrected" for one in said),
         "kept": became.pop("corrected", 0),
         **{name: count for name, count in sorted(became.items()) if count},
-        "wrong": sum(one.is_error for one in found),
+        **{name: count for name, count in decided.items() if count},
+        "wrong": len({one.heard.answer.id for one in found if one.is_error}),
         "new_labels": len({one.judgement.label for one in kept} - {None, *known}),
-        "callers": len({one.heard.feedback.caller for one in found}),
+        "callers": len({one.heard.feedback.caller for one in said}),
     }

@@ -8,9 +8,14 @@ from typing import Literal
 from seekloop.learn.spec import LearnSpec
 from seekloop.metrics import significance
 
-__all__ = ["Counts", "decide"]
+__all__ = ["POISONED", "Counts", "decide"]
+
+POISONED = "held: poisoned"
+"""How the reason of a lesson begins that waits because too much of what was said is not to be trusted."""
 
 Decision = Literal["wait", "retrain", "roll_back"]
+_least_poison = 5
+"""Fewer than this are no pattern."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +31,10 @@ class Counts:
     """Corrected rows to train on."""
     promised: float | None
     """Share of right answers in the report; None where nobody asked whether to go back."""
+    claims: int = 0
+    """Corrections that could be trained if they are believed."""
+    poisoned: int = 0
+    """Those of them that everybody else speaks against."""
 
 
 def decide(counts: Counts, spec: LearnSpec) -> tuple[Decision, str]:
@@ -34,7 +43,16 @@ def decide(counts: Counts, spec: LearnSpec) -> tuple[Decision, str]:
     Going back is advised where even the lower end of the error share's 95 % interval (Wilson) is above what the report
     promised plus the margin. Answers that nobody spoke of count as right, so people's habit of writing only when
     something is wrong never triggers it.
+
+    A window of whose corrections too many are set aside as poison is held before anything else: neither a model nor a
+    step back should follow from what cannot be believed.
     """
+    if counts.poisoned >= _least_poison and counts.poisoned > spec.trust.max_poison * counts.claims:
+        share = counts.poisoned / counts.claims
+        return "wait", (
+            f"{POISONED}: {counts.poisoned} of {counts.claims} corrections ({share:.1%}) are set aside because "
+            f"everybody else speaks against them, and {spec.trust.max_poison:.1%} are borne; look at them in the review"
+        )
     if counts.promised is not None and counts.answers:
         low = significance.wilson(counts.errors, counts.answers).low
         borne = 1 - counts.promised + spec.roll_back_margin
