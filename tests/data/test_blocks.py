@@ -1,4 +1,4 @@
-"""The blocks one by one: clean, noise, dedupe, leak, compose, replay."""
+"""The blocks one by one: clean, noise, dedupe, leak, compose."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from seekloop.data.compose import choose_answer, compose
 from seekloop.data.dedupe import Deduper, Twin
 from seekloop.data.leak import Guard
 from seekloop.data.noise import noise, unusable
-from seekloop.data.replay import replayed
-from seekloop.data.spec import CleanSpec, ComposeSpec, DedupeSpec, FilterSpec, ReplaySpec
-from seekloop.data.wording import asked
+from seekloop.data.spec import CleanSpec, ComposeSpec, DedupeSpec, FilterSpec
 from seekloop.text.pii import Redactor
-from seekloop.text.shingles import Prints, keys, prints
+from seekloop.text.shingles import Prints, prints
 
 LONG = "Hello, what is the most that I can withdraw at the counter without giving notice?"
 
@@ -184,13 +182,3 @@ def test_the_answer_takes_the_chosen_form_once(answer, reply, content):
 )
 def test_the_form_of_answer_follows_what_most_rows_have(labelled, answered, answer):
     assert choose_answer(ComposeSpec(), rows=10, labelled=labelled, answered=answered) == answer
-
-
-def test_replay_is_even_over_labels_and_leaves_out_what_is_said_anew():
-    old = [row(f"{label} {n}", label=label, name=f"row:{label}{n}") for label in "abc" for n in range(10)]
-    new = set(keys([asked(old[0])]))
-    chosen = replayed(old, ReplaySpec(rows=9), new=new, seed=1, parent="dataset:1")
-    assert sorted(r.label for r in chosen) == list("aaabbbccc")
-    assert old[0].id not in {r.id for r in chosen}
-    assert chosen[0].meta == {"replayed_from": "dataset:1"}
-    assert len(replayed(old, ReplaySpec(share=0.5), new=set(), seed=1, parent="p")) == 15

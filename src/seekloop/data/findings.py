@@ -6,6 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from seekloop.artifact.rows import Row
 from seekloop.data.dedupe import Twin
@@ -40,8 +41,10 @@ class Findings:
         if row.id in self._texts:
             self._texts[row.id] = asked(row)[:_shown]
 
-    def write(self, path: Path, *, rows: int, dropped: Mapping[str, int]) -> None:
-        """Write the report: rows that came in, rows left out by reason, and pairs to look at.
+    def write(
+        self, path: Path, *, rows: int, dropped: Mapping[str, int], more: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write the report: rows that came in, rows left out by reason, pairs to look at, and `more`.
 
         A twin in an earlier dataset is named by its id alone.
         """
@@ -52,5 +55,6 @@ class Findings:
             ]
             for reason, pairs in sorted(self._pairs.items())
         }
-        report = {"rows": rows, "dropped": dict(sorted(Counter(dropped).items())), "pairs": pairs}
+        report: dict[str, Any] = {"rows": rows, "dropped": dict(sorted(Counter(dropped).items())), "pairs": pairs}
+        report |= more or {}
         path.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", "utf-8")

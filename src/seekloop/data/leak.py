@@ -135,13 +135,21 @@ class Standing:
     """Why it may not stand in the split that its source fixes (None: in any); None: it may."""
     trained: bool = False
     """Whether the parent trained on the like of it, so that it can only be trained again."""
+    like: str | None = None
+    """The trained row that is most like it; None: there is none."""
 
 
 class Guard:
-    """Prompts whose split is settled: those of the datasets before, and those that a source fixes."""
+    """Prompts whose split is settled: those of the datasets before, and those that a source fixes.
 
-    def __init__(self, similarity: float) -> None:
+    Args:
+        similarity: from which a row is like another.
+        trained: from which it is like one that was trained; None: the same. Never less.
+    """
+
+    def __init__(self, similarity: float, *, trained: float | None = None) -> None:
         self.similarity = similarity
+        self._trained = max(similarity, trained or similarity)
         self._settled = [Settled(CompleteIndex(similarity))]
 
     def settle(self, split: Split, rows: Iterable[Row]) -> None:
@@ -151,6 +159,12 @@ class Guard:
     def join(self, settled: Settled) -> None:
         """Remember all rows of a dataset before."""
         self._settled.append(settled)
+
+    def snapshot(self) -> Guard:
+        """Another guard of what this one knows now; what either is told later, the other does not know."""
+        other = Guard(self.similarity, trained=self._trained)
+        other._settled += self._settled[1:]
+        return other
 
     def check(self, marks: Prints, fixed: Sequence[Split | None]) -> list[Standing]:
         """Where rows stand, given the fingerprints of what the user asked in them and the splits that sources fix.
@@ -162,7 +176,7 @@ class Guard:
         best: defaultdict[tuple[int, Split], float] = defaultdict(float)
         for settled in self._settled:
             for new, split, identity, alike in _matches(settled, marks):
-                if alike > best[new, split]:
+                if alike > best[new, split] and (split != "train" or alike >= self._trained):
                     best[new, split] = alike
                     like[new][split] = identity
         return [_standing(*pair) for pair in zip(like, fixed, strict=True)]
@@ -184,4 +198,4 @@ def _matches(settled: Settled, marks: Prints) -> Iterator[tuple[int, Split, str,
 def _standing(like: dict[Split, str], fixed: Split | None) -> Standing:
     reasons = (split for split in _against.get(fixed, ("test", "validation")) if split in like)
     split = next(reasons, None)
-    return Standing(None if split is None else Twin(f"leak_{split}", like[split]), "train" in like)
+    return Standing(None if split is None else Twin(f"leak_{split}", like[split]), "train" in like, like.get("train"))

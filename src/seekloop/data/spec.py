@@ -14,6 +14,7 @@ from seekloop.data.composing import MixSpec
 from seekloop.data.judge_spec import BertClassifier, Classifier, EmbeddingClassifier, NgramClassifier, PlantedClassifier
 from seekloop.data.labels.spec import LabelsSpec
 from seekloop.data.pii import PiiSpec
+from seekloop.data.replay_spec import ReplaySpec
 from seekloop.data.sources import ColumnsSpec, Format, SourceSpec, Split
 from seekloop.system.spec import Spec
 from seekloop.text.labelled import AnswerForm
@@ -146,6 +147,12 @@ class DedupeSpec(Spec):
     """What is compared: the user's turns, or answers too; None: `prompt` for rows with a label, `row` for others."""
     meaning: MeaningSpec | None = None
     """Drop rows that say the same in other words, too, as `duplicate_meaning`."""
+    held_out: Similarity | None = None
+    """How near a row may not be to one that an earlier round, or a source, holds out; None: `similarity`. Lower keeps
+    paraphrases away, too."""
+    trained: Literal["again", "drop"] = "again"
+    """A row that a round before trained already, near and with the same answer: `again`, or `drop` as
+    `trained_before`."""
     fixed_test: bool = False
     """Also among the rows that a source fixes as test, where public sets have a known count."""
 
@@ -177,21 +184,6 @@ class ComposeSpec(Spec):
     """System message for rows that have none."""
     answer: AnswerForm | None = None
     """What the answer holds; None: label_then_text where most rows have both, else what they have."""
-
-
-class ReplaySpec(Spec):
-    """Train rows of the parent dataset that are trained again, against forgetting; at most one of the two."""
-
-    rows: int | None = Field(default=None, ge=0)
-    """How many."""
-    share: float | None = Field(default=None, ge=0, le=1)
-    """Share of the parent's train rows."""
-
-    @model_validator(mode="after")
-    def _one_of_them(self) -> Self:
-        if (self.rows is None) == (self.share is None):
-            raise ValueError("give rows or share, one of them")
-        return self
 
 
 class DataSpec(Spec):
@@ -239,3 +231,6 @@ class DataInputs:
     """Rows that were read before; `spec.sources` are then not read."""
     parent: Dataset | None = None
     """The dataset of the round before. What it tested is never trained, what it trained is never tested."""
+    ancestors: tuple[Dataset, ...] = ()
+    """The rounds before the parent, the newest first, where they are others than its manifest says: without the rows of
+    somebody who was erased since. Empty: as the manifest says."""

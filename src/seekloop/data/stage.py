@@ -13,6 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -27,14 +28,15 @@ from seekloop.data.dedupe import Deduper, Twin
 from seekloop.data.findings import REPORT, Findings
 from seekloop.data.folds import fold
 from seekloop.data.labels.labelling import labels_of
-from seekloop.data.leak import Guard, keep, settled
+from seekloop.data.leak import keep
 from seekloop.data.meaning import Meanings
 from seekloop.data.mix import LEFT_OUT, mixed
 from seekloop.data.operators import CLEANING, JUDGING, Terms, sift
 from seekloop.data.parts import Parts, Step, rows_a_part
 from seekloop.data.read import read_corpus
-from seekloop.data.replay import replayed
+from seekloop.data.replay import Draw, drawn
 from seekloop.data.rewording import reword
+from seekloop.data.rounds import Rounds, Taught, replayable
 from seekloop.data.sieve import learns, learnt
 from seekloop.data.spec import DataInputs, DataSpec, Split
 from seekloop.data.split import Sorter
@@ -83,18 +85,19 @@ def run(spec: DataSpec, inputs: DataInputs, *, ctx: RunContext) -> Dataset:
         with parts.locked():
             if parts.found:
                 ctx.progress.say(f"goes on where it stopped: {parts.found} parts of {size} rows are done")
-            making = _Making(job=job, terms=terms, survey=survey, parts=parts, parent=inputs.parent)
+            making = _Making(job=job, terms=terms, survey=survey, parts=parts, inputs=inputs)
             return making.dataset(corpus)
 
 
 def _key(spec: DataSpec, inputs: DataInputs, *, corpus: Corpus, ctx: RunContext) -> str:
     """Everything that decides what the run does, as the name of its work folder."""
     parent = inputs.parent.id if inputs.parent is not None else None
-    parts = [
+    parts: list[Any] = [
         spec.digest,
         ctx.digests_of(spec),
         corpus.id,
         parent,
+        [one.id for one in inputs.ancestors],
         ctx.seed,
         provenance.code_version(),
         provenance.lock_digest(),
@@ -113,16 +116,22 @@ def _answer(spec: DataSpec, survey: Survey, *, parent: Dataset | None) -> Answer
 class _Making:
     """One dataset in the making."""
 
-    def __init__(self, *, job: Job, terms: Terms, survey: Survey, parts: Parts, parent: Dataset | None) -> None:
+    def __init__(self, *, job: Job, terms: Terms, survey: Survey, parts: Parts, inputs: DataInputs) -> None:
         spec = self.spec = terms.spec
         self.job = job
         self.terms = terms
         self.survey = survey
         self.parts = parts
         self.sifted = Step(parts, "part", lambda batch: sift(batch, terms))
-        self.parent = parent
+        parent = self.parent = inputs.parent
+        self.rounds = Rounds(inputs, ctx=job.ctx)
         seed = seeds.derive(job.ctx.seed, "data", "split")
-        self.guard = Guard(spec.dedupe.similarity)
+        self.guard = self.rounds.guard(spec.dedupe)
+        self.before = self.guard.snapshot()
+        """The same of the rounds before alone: the other is told this dataset's own held-out rows, too."""
+        drops = spec.dedupe.trained == "drop" and parent is not None
+        self.taught = Taught(self.rounds, spec.compose, form=terms.answer) if drops else None
+        self.draw: Draw | None = None
         meaning = spec.dedupe.meaning
         meanings = None if meaning is None else Meanings(meaning, root=job.ctx.root)
         self.deduper = Deduper(spec.dedupe, meanings=meanings)
@@ -163,6 +172,7 @@ class _Making:
             reword(self.spec.epochs, job=self.job, guard=self.guard)
         if self.spec.folds is not None:
             fold(self.spec.folds, groups=self.sorter.groups(), job=self.job)
+        said = self._rounds_before(replay=replay)
         parents = {"corpus": corpus.id} | ({"parent": self.parent.id} if self.parent is not None else {})
         dataset = Dataset(
             parents=parents,
@@ -177,7 +187,7 @@ class _Making:
             added=added,
             pii=dict(sorted(self.masked.items())),
         )
-        self.findings.write(self.job.path(REPORT), rows=survey.rows, dropped=self.dropped)
+        self.findings.write(self.job.path(REPORT), rows=survey.rows, dropped=self.dropped, more=said)
         self.job.ctx.progress.say(_ledger(dataset))
         if self.changed:
             self.job.ctx.progress.say(f"normalised: {', '.join(f'{k} {n}' for k, n in sorted(self.changed.items()))}")
@@ -195,17 +205,14 @@ class _Making:
             self.spec.filter,
             lambda: (row for batch in cleaned for row in batch.rows if row.dropped is None),
             clean=lambda row: clean(row, self.spec.clean, redactor=self.terms.redactor)[0],
-            ancestors=self._ancestors(),
+            ancestors=iter(self.rounds.datasets),
             job=self.job,
         )
         terms = replace(self.terms, sieve=sieve)
         self.sifted = Step(self.parts, "part", lambda batch: sift(batch, terms, names=JUDGING), of=cleaned)
 
     def _settle(self) -> None:
-        """Tell the guard what is held out or was trained: rows of all rounds before, and those that sources fix."""
-        ctx = self.job.ctx
-        for ancestor in self._ancestors():
-            self.guard.join(settled(ancestor, similarity=self.guard.similarity, ctx=ctx))
+        """Tell the guard what sources fix as held out; it knows the rows of all rounds before."""
         held_out = self.survey.fixed - {"train"}
         for batch in self.sifted if held_out else ():
             rows = [row for row in batch.rows if row.dropped is None]
@@ -224,6 +231,8 @@ class _Making:
         fixed: list[Split | None] = [row.meta.get("split") for row in rows]
         standings = self.guard.check(marks, fixed)
         twins: list[Twin | None] = [standing.twin for standing in standings]
+        if self.taught is not None:
+            twins = [one or other for one, other in zip(twins, self.taught.twins(rows, standings), strict=True)]
         thinned = [
             place
             for place, split in enumerate(fixed)
@@ -262,13 +271,14 @@ class _Making:
                 files[split].write(line)
                 if split == "train":
                     sample.offer(row.id, line)
-            replay = self._replayed()
-            for row in replay:
+            replay = 0
+            for row in self._replayed(fresh=counts["train"]):
                 files["train"].write(line := to_line(row))
                 sample.offer(row.id, line)
-        counts["train"] += len(replay)
+                replay += 1
+        counts["train"] += replay
         self.job.path("calibration.jsonl").write_text("".join(sample.lines()), "utf-8")
-        return counts, len(replay), len(sample.lines())
+        return counts, replay, len(sample.lines())
 
     def _decided(self) -> Iterator[Row]:
         """Every row of the corpus in order, with its reason and twin where it is left out."""
@@ -287,14 +297,28 @@ class _Making:
         counts["train"] += done.added - done.dropped
         return {"mix": done.added} if done.added else {}
 
-    def _replayed(self) -> list[Row]:
-        if self.spec.replay is None or self.parent is None:
-            return []
+    def _replayed(self, *, fresh: int) -> Iterator[Row]:
+        if self.spec.replay is None:
+            return
         seed = seeds.derive(self.job.ctx.seed, "data", "replay")
-        rows = self._rows_of(self.parent, "train")
-        chosen = replayed(rows, self.spec.replay, new=self.prompts, seed=seed, parent=self.parent.id)
-        self.names.update(row.label for row in chosen if row.label is not None)
-        return chosen
+        self.draw = drawn(self.rounds.trained, self.spec.replay, new=self.prompts, fresh=fresh, seed=seed)
+        yield from replayable(self.draw, self.before)
+
+    def _rounds_before(self, *, replay: int) -> dict[str, Any]:
+        """What the report of a later round says of those before: what was replayed, and that nothing near is trained.
+
+        Raises:
+            DataError: a train row is near one that they hold out.
+        """
+        if self.parent is None:
+            return {}
+        said: dict[str, Any] = {"frozen": self.rounds.prove(read_rows(self.job.path("train.jsonl")), self.before)}
+        if self.draw is not None:
+            left_out = {reason: count for reason, count in sorted(self.draw.left_out.items()) if count}
+            said["replay"] = {"rows": replay, "of": self.draw.eligible, "left_out": left_out}
+            reasons = ", ".join(f"{reason} {count}" for reason, count in left_out.items()) or "none"
+            self.job.ctx.progress.say(f"replay: {replay} of {self.draw.eligible} rows; left out: {reasons}")
+        return said
 
     def _report_labels(self) -> None:
         """Write and say what became of the labels."""
@@ -315,17 +339,6 @@ class _Making:
         self.dropped.update({"over_cap": done.dropped} if done.dropped else {})
         counts["train"] += sum(done.added.values()) - done.dropped
         return done.added
-
-    def _ancestors(self) -> Iterator[Dataset]:
-        """The parent, its parent, and so on to the first round's dataset."""
-        ancestor = self.parent
-        while ancestor is not None:
-            yield ancestor
-            before = ancestor.parents.get("parent")
-            ancestor = self.job.ctx.store.open(before, Dataset) if before else None
-
-    def _rows_of(self, dataset: Dataset, split: Split) -> Iterator[Row]:
-        return read_rows(self.job.ctx.store.path(dataset.id, f"{split}.jsonl"))
 
 
 class _Sample:

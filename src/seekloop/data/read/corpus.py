@@ -17,6 +17,7 @@ from seekloop.data.read.readers import open_source
 from seekloop.data.read.stream import Desk, Record, Stream
 from seekloop.data.sources import SourceSpec
 from seekloop.data.spec import ReadSpec
+from seekloop.data.suppressed import suppressed
 from seekloop.system.errors import DataError
 from seekloop.system.progress import Task
 from seekloop.system.spec import Spec
@@ -56,7 +57,7 @@ def read_corpus(sources: Sequence[SourceSpec], *, ctx: RunContext, spec: ReadSpe
     whole = CorpusSpec(sources=tuple(sources), read=spec)
     with ctx.job("data.read", whole) as job, ctx.progress.task("read") as task:
         reader = _Reader(ctx=ctx, lenient=spec.bad_rows == "drop", task=task)
-        count = write_rows(job.path(ROWS), reader.rows(sources))
+        count = write_rows(job.path(ROWS), suppressed(reader.rows(sources), ctx=ctx))
         corpus = Corpus(
             parents=reader.parents,
             made_by=job.origin,
