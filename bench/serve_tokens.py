@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata, resources
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -29,7 +30,8 @@ from seekloop import compress
 from seekloop.app.traffic import read_customers
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Checkpoint, Release
-from seekloop.model.codec import Codec, Message
+from seekloop.artifact.rows import Message
+from seekloop.model.codec import Codec
 from seekloop.runtime.bases import open_base
 
 __all__ = ["measures"]
@@ -228,7 +230,8 @@ def _openvino_alone(model: Path) -> None:
     settings.apply_chat_template = False
     settings.set_eos_token_id(min(codec.stop_ids))
     settings.stop_token_ids = set(codec.stop_ids)
-    under_way, tokens, begun = [], 0, 0
+    under_way: list[Any] = []
+    tokens, begun = 0, 0
     started = time.perf_counter()
     while prompts or under_way:
         while prompts and len(under_way) < STREAMS:
