@@ -7,7 +7,7 @@ PYTHON ?= $(or $(shell command -v python3.11),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-ROOMS := foundation data tune evaluate compress serve
+ROOMS := foundation data tune evaluate compress serve learn
 # Public data sets, which are not ours to ship; the room `data` and Banking77 are measured on them.
 DATA ?= ../shared/data
 
@@ -48,7 +48,7 @@ fix: install
 bench: $(addprefix bench-,$(ROOMS))
 
 $(addprefix bench-,$(ROOMS)): bench-%: install
-	$(BIN)/python -m bench.$* $(if $(filter data tune evaluate compress serve,$*),"$(DATA)")
+	$(BIN)/python -m bench.$* $(if $(filter data tune evaluate compress serve learn,$*),"$(DATA)")
 
 # Recordings are read by a model that only this room needs.
 bench-data: $(VENV)/.speech

@@ -62,7 +62,11 @@ def test_an_unknown_answer_is_an_error(both):
 def test_feedback_with_a_key_that_was_seen_is_not_recorded_again(both):
     both.record_answers([an_answer()])
     assert both.record_feedback(a_feedback(correction="对的答案", comment="慢", label="card")) is True
-    assert both.record_feedback(a_feedback(score=1.0)) is False
+    again = a_feedback(correction="对的答案", comment="慢", label="card", at="2026-03-01T00:00:00+00:00")
+    assert both.record_feedback(again) is False
+    with pytest.raises(LedgerError) as caught:
+        both.record_feedback(a_feedback(score=1.0))
+    assert caught.value.code == "artifact.feedback_differs"
     assert both.feedback() == [a_feedback(correction="对的答案", comment="慢", label="card")]
 
 

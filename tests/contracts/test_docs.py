@@ -15,7 +15,9 @@ import typer
 
 from seekloop.app.main import app
 from seekloop.loop import catalog
+from seekloop.loop.costs.spec import CostSpec
 from seekloop.loop.project import ProjectSpec
+from seekloop.loop.roadmap.spec import RoadmapSpec
 from seekloop.serve.rollout.spec import RolloutSpec
 from seekloop.system import settings
 from seekloop.system.errors import UsageError
@@ -37,6 +39,10 @@ def spec_of(verb: str) -> type:
     """The spec that a verb's `--set` reaches into."""
     if verb == "rollout":
         return RolloutSpec
+    if verb == "costs":
+        return CostSpec
+    if verb in ("assess", "experiment", "production"):
+        return RoadmapSpec
     return catalog.stages()[verb].load_spec() if verb in catalog.stages() else ProjectSpec
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 
 from seekloop.evaluate import errors, stage
-from seekloop.evaluate.clusters import clusters
 from seekloop.evaluate.questions import Question
 from seekloop.evaluate.scoring import score
 from seekloop.evaluate.spec import EvaluateInputs, EvaluateSpec
 from seekloop.evaluate.weakest import weakest
+from seekloop.metrics.clusters import clusters
 from tests.evaluate.conftest import bank_rows, row
 
 PLANTED = {

@@ -3,7 +3,7 @@
 import pytest
 
 from seekloop.loop import registry
-from seekloop.system.errors import UsageError
+from seekloop.system.errors import GateRefused, UsageError
 
 
 def point(ctx, *targets):
@@ -42,3 +42,11 @@ def test_every_move_keeps_who_and_why(ctx):
     point(ctx, "release:a", "release:b")
     moved = registry.roll_back("production", reason="too many complaints", ctx=ctx)
     assert (moved.actor, moved.reason) == ("local", "rollback: too many complaints")
+
+
+def test_a_release_that_was_trained_on_somebody_erased_is_not_promoted_again(ctx):
+    point(ctx, "release:a")
+    ctx.ledger.note(registry.TAINTED, "release:b", facts={"reason": "erased"}, actor="test")
+    with pytest.raises(GateRefused) as caught:
+        registry.to("production", "release:b", reason="again", ctx=ctx)
+    assert caught.value.code == "loop.tainted"

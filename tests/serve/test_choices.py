@@ -60,6 +60,15 @@ def test_a_stream_tells_the_log_probabilities_of_the_whole_answer(served):
     assert told == whole
 
 
+def test_how_sure_an_answer_was_is_recorded_where_somebody_asked(served):
+    before = len(rows(served))
+    ask(served)
+    told = ask(served, logprobs=True).choices[0].logprobs.content
+    silent, recorded = rows(served)[before:]
+    assert "logprob" not in silent.decoding
+    assert recorded.decoding["logprob"] == pytest.approx(sum(one.logprob for one in told) / len(told), abs=1e-3)
+
+
 def test_a_raw_stream_tells_them_too_with_where_each_token_begins(served):
     asked = {"model": "production", "prompt": "Hi you", "logprobs": 1, "max_tokens": 6}
     whole = served.client.completions.create(**asked).choices[0].logprobs

@@ -13,8 +13,28 @@ from typing import Annotated, Any
 import typer
 
 from seekloop import __version__
-from seekloop.app import audit, bench, guard, keys, labels, rating, reports, rollout, top
-from seekloop.app.flags import HERE, AsJson, Folder
+from seekloop.app import (
+    audit,
+    bench,
+    compliance,
+    cycles,
+    erasure,
+    feedback,
+    gate,
+    guard,
+    keys,
+    labels,
+    mining,
+    passport,
+    rating,
+    reports,
+    retention,
+    review,
+    roadmap,
+    rollout,
+    top,
+)
+from seekloop.app.flags import HERE, AsJson, Folder, spread
 from seekloop.loop import catalog
 from seekloop.system import settings
 from seekloop.system.errors import SeekloopError, UsageError
@@ -179,14 +199,24 @@ def lineage(
 
 
 @app.command()
+@spread(passport.Checks)
 def verify(
     *,
-    identity: Annotated[str | None, typer.Argument(metavar="[ID]", help="Answer or artifact id; default: all.")] = None,
+    given: passport.Checks,
+    identity: Annotated[
+        str | None, typer.Argument(metavar="[ID|FILE]", help="Answer or artifact id, or a passport; default: all.")
+    ] = None,
     project: Folder = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Re-read every linked byte and the ledger's chain; fail at the hop that was changed."""
-    _verb("records:verify", folder=project, identity=identity, as_json=as_json)
+    """Re-read every linked byte and the ledger's chain, or check a passport offline; fail at the changed hop."""
+    if identity is not None and (given.key is not None or Path(identity).is_file()):
+        _verb("passport:check", file=Path(identity), given=given, as_json=as_json)
+    else:
+        _verb("records:verify", folder=project, identity=identity, as_json=as_json)
+
+
+app.command()(passport.passport)
 
 
 @app.command()
@@ -409,6 +439,7 @@ for _stage in catalog.stages().values():
 app.add_typer(labels.app, name="labels")
 app.add_typer(rating.app, name="rate")
 app.add_typer(reports.app)
+app.add_typer(roadmap.app)
 app.add_typer(bench.app, name="bench")
 app.add_typer(keys.app, name="keys")
 app.add_typer(top.app)
@@ -416,6 +447,14 @@ app.add_typer(rollout.app, name="rollout")
 app.command()(rollout.releases)
 app.add_typer(audit.app, name="audit")
 app.add_typer(guard.app, name="guard")
+app.add_typer(gate.app, name="gate")
+app.add_typer(erasure.app)
+app.add_typer(cycles.app, name="loop")
+app.add_typer(mining.app)
+app.add_typer(review.app, name="review")
+app.add_typer(compliance.app)
+app.add_typer(retention.app, name="retention")
+app.add_typer(feedback.app, name="feedback")
 
 
 @app.callback(invoke_without_command=True)

@@ -11,7 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from seekloop.artifact import schema
 from seekloop.artifact.database import blocks
-from seekloop.artifact.journal import Journal, since
+from seekloop.artifact.journal import Journal, Pen, since
+from seekloop.artifact.opinions import content, facts_of, opinion, repeats, text_of
 from seekloop.artifact.payloads import Box, Payloads, Stored, subject_name
 from seekloop.artifact.projection import Kind
 from seekloop.artifact.records import Answer, Event, Feedback
@@ -111,36 +112,41 @@ class AnswerLog:
                 found.append(_answer(event, text))
         return found
 
-    def record_feedback(self, feedback: Feedback) -> bool:
-        """Record feedback; False where its id was recorded before.
-
-        Raises:
-            LedgerError: there is no such answer, or its text was erased.
-        """
+    def record_feedback(self, batch: Sequence[Feedback]) -> list[bool | LedgerError]:
+        """Record a batch in one transaction; for each, True, False where it was recorded before, or why it was not."""
+        told: dict[int, bool | LedgerError] = {}
+        again: list[tuple[int, Event]] = []
         with self._journal.writing() as pen:
-            if pen.connection.execute(select(schema.feedback.c.seq).filter_by(id=feedback.id)).first():
-                return False
-            row = pen.connection.execute(_answers.where(schema.answer.c.id == feedback.answer)).first()
-            if row is None:
-                raise LedgerError("artifact.no_answer", id=feedback.answer)
-            answered = self._journal.chain.read(tuple(row))
-            about = pen.connection.execute(select(schema.payload).filter_by(digest=answered.facts["payload"])).first()
-            if about is None:
-                raise LedgerError("artifact.erased", id=feedback.answer)
-            # What is said about an answer goes when the answer goes: one key for both.
-            text = {"correction": feedback.correction, "comment": feedback.comment}
-            box = Box(feedback.id, _subject_of(answered.actor), text)
-            payload = self._payloads.seal_under(about.key, box)
-            facts = {
-                "at": feedback.at,
-                "answer": feedback.answer,
-                "score": feedback.score,
-                "label": feedback.label,
-                **({"ratings": dict(feedback.ratings)} if feedback.ratings else {}),
-                **_named(payload),
-            }
-            pen.put(payload)
-            pen.add(Kind.FEEDBACK, feedback.id, facts=facts, actor=feedback.caller)
+            fresh: dict[str, Feedback] = {}
+            for place, one in enumerate(batch):
+                known = pen.connection.execute(_feedback.where(schema.feedback.c.id == one.id)).first()
+                if known is not None:
+                    again.append((place, self._journal.chain.read(tuple(known))))
+                elif one.id in fresh:
+                    told[place] = _same_or_refused(content(one) == content(fresh[one.id]), one)
+                else:
+                    told[place] = self._give(pen, one)
+                    if told[place] is True:
+                        fresh[one.id] = one
+        # After the transaction: nobody waits for ciphers because somebody says a thing twice.
+        texts = self._texts([event for _, event in again])
+        for place, event in again:
+            same = repeats(batch[place], event, text=texts.get(event.facts["payload"]))
+            told[place] = _same_or_refused(same, batch[place])
+        return [told[place] for place in range(len(batch))]
+
+    def _give(self, pen: Pen, one: Feedback) -> bool | LedgerError:
+        row = pen.connection.execute(_answers.where(schema.answer.c.id == one.answer)).first()
+        if row is None:
+            return LedgerError("artifact.no_answer", id=one.answer)
+        answered = self._journal.chain.read(tuple(row))
+        about = pen.connection.execute(select(schema.payload).filter_by(digest=answered.facts["payload"])).first()
+        if about is None:
+            return LedgerError("artifact.erased", id=one.answer)
+        # What is said about an answer goes when the answer goes: one key for both.
+        payload = self._payloads.seal_under(about.key, Box(one.id, _subject_of(answered.actor), text_of(one)))
+        pen.put(payload)
+        pen.add(Kind.FEEDBACK, one.id, facts=facts_of(one) | _named(payload), actor=one.caller)
         return True
 
     def record_shadow(self, shadow: Answer, *, of: str) -> bool:
@@ -181,7 +187,7 @@ class AnswerLog:
         query = _feedback if answer is None else _feedback.where(schema.feedback.c.answer == answer)
         if after is not None:
             query = self._later(query, after, table=schema.feedback)
-        return [_opinion(event, text) for event, text in self._with_texts(query) if text is not None]
+        return [opinion(event, text) for event, text in self._with_texts(query) if text is not None]
 
     def erase(self, identity: str, *, actor: str, reason: str) -> None:
         """Destroy the text of an answer and of the feedback on it, or of one feedback; their figures stay.
@@ -209,12 +215,19 @@ class AnswerLog:
         Raises:
             LedgerError: the keys cannot be had.
         """
+        return self.erase_scope(self._payloads.scope(subject), actor=actor, reason=reason)
+
+    def erase_scope(self, scope: str, *, actor: str, reason: str) -> int:
+        """The same, for a subject's pseudonym.
+
+        Raises:
+            LedgerError: the keys cannot be had.
+        """
         vault = self._payloads.vault
         if vault is None:
             raise ValueError("opened without a vault")
         self.encrypt(actor=actor)
         self.settle()
-        scope = self._payloads.scope(subject)
         with self._journal.writing() as pen:
             keys = vault.within(scope)
             vault.doom(keys)
@@ -311,8 +324,8 @@ def _box(answer: Answer) -> Box:
         "content": answer.content,
         "reasoning": answer.reasoning,
     }
-    if answer.subject is not None:
-        text["subject"] = answer.subject
+    also = {"subject": answer.subject, "session": answer.session}
+    text |= {name: value for name, value in also.items() if value is not None}
     return Box(answer.id, answer.subject or _subject_of(answer.caller), text)
 
 
@@ -330,25 +343,17 @@ def _figures(answer: Answer) -> dict[str, Any]:
     """What the event of an answer says of it, beside the digest of its text."""
     told = {name: vars(answer)[name] for name in _answer_figures} | {"decoding": dict(answer.decoding)}
     also = {"arm": answer.arm or None, "safety": answer.safety}
-    return told | {name: dict(value) for name, value in also.items() if value is not None}
+    told |= {name: dict(value) for name, value in also.items() if value is not None}
+    return told if answer.consent is None else told | {"consent": answer.consent}
 
 
 def _answer(event: Event, text: dict[str, Any]) -> Answer:
     facts = event.facts
     figures = {name: facts[name] for name in _answer_figures}
-    arm, safety = facts.get("arm", {}), facts.get("safety")
-    return Answer(id=event.subject, caller=event.actor, arm=arm, safety=safety, **figures, **text)
+    also = {"arm": facts.get("arm", {}), "safety": facts.get("safety"), "consent": facts.get("consent")}
+    return Answer(id=event.subject, caller=event.actor, **also, **figures, **text)
 
 
-def _opinion(event: Event, text: dict[str, Any]) -> Feedback:
-    facts = event.facts
-    return Feedback(
-        id=event.subject,
-        answer=facts["answer"],
-        at=facts["at"],
-        caller=event.actor,
-        score=facts["score"],
-        label=facts["label"],
-        ratings=facts.get("ratings", {}),
-        **text,
-    )
+def _same_or_refused(same: bool, feedback: Feedback) -> bool | LedgerError:
+    """What is said of an id that comes again."""
+    return False if same else LedgerError("artifact.feedback_differs", id=feedback.id)

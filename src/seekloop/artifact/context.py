@@ -80,7 +80,8 @@ class RunContext:
     def job(self, stage: str, spec: Spec) -> Iterator[Job]:
         """Open a draft for the artifact that `stage` makes under `spec`, and time the work."""
         with self.store.draft() as draft:
-            yield Job(ctx=self, stage=stage, spec=spec, draft=draft, started=self.clock.monotonic())
+            started, used = self.clock.monotonic(), _processor_s()
+            yield Job(ctx=self, stage=stage, spec=spec, draft=draft, started=started, used_s=used)
 
     def record(self, artifact: Artifact) -> None:
         """Record an artifact of the store in the ledger, its parents first; again is nothing new.
@@ -109,6 +110,8 @@ class Job:
     spec: Spec
     draft: Draft
     started: float
+    used_s: float = 0.0
+    """Processor seconds that this process had used when the work began."""
     earlier_s: float = 0.0
     """Seconds already spent before a resume."""
 
@@ -140,8 +143,18 @@ class Job:
             created_at=self.ctx.clock.now().isoformat(timespec="seconds"),
             hardware=provenance.hardware(),
             wall_s=round(wall, 3),
-            cost={"peak_rss_mib": round(peak, 1), **(cost or {})},
+            cost={
+                "peak_rss_mib": round(peak, 1),
+                "cpu_core_s": round(_processor_s() - self.used_s, 3),
+                **(cost or {}),
+            },
         )
         final = self.ctx.store.commit(self.draft, artifact, receipt=receipt)
         self.ctx.record(final)
         return final
+
+
+def _processor_s() -> float:
+    """Seconds of processor time, of all cores together: this process's, and those of the children it has waited for."""
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime

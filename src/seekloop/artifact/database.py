@@ -21,7 +21,7 @@ from seekloop.artifact.turns import Turns
 from seekloop.system.errors import LedgerError
 from seekloop.system.lazy import need
 
-__all__ = ["Database", "blocks", "connect", "driver", "explained", "insert_rows", "one_opens"]
+__all__ = ["Database", "blocks", "connect", "driver", "explained", "insert_rows", "one_opens", "select_rows"]
 
 T = TypeVar("T")
 _busy_timeout_s, _block = 30.0, 500
@@ -124,14 +124,16 @@ class Database:
             with self.write() as connection:
                 _migrate(connection)
 
-    def check(self, connection: Connection) -> None:
+    def check(self) -> None:
         """See that SQLite's own indexes agree with its tables; PostgreSQL sees to this itself.
 
         Raises:
             LedgerError: they do not: reads would miss rows that a scan finds.
         """
-        if self._sqlite and connection.execute(text("PRAGMA integrity_check(1)")).scalar() != "ok":
-            raise LedgerError("artifact.ledger_damaged", url=self._shown)
+        if self._sqlite:
+            with self.read() as connection:
+                if connection.execute(text("PRAGMA integrity_check(1)")).scalar() != "ok":
+                    raise LedgerError("artifact.ledger_damaged", url=self._shown)
 
 
 def connect(url: sqlalchemy.URL) -> Engine:
@@ -196,6 +198,14 @@ def driver(connection: Connection) -> sqlite3.Connection:
     """SQLite's own connection, in the same transaction."""
     found: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
     return found
+
+
+def select_rows(connection: Connection, statement: str, *, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+    """The rows of a statement with `:name` for each of its values, without SQLAlchemy's part where there are many."""
+    if connection.dialect.name == "sqlite":
+        found: list[tuple[Any, ...]] = driver(connection).execute(statement, values).fetchall()
+        return found
+    return [tuple(row) for row in connection.execute(text(statement), values)]
 
 
 @functools.cache

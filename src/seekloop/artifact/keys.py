@@ -10,7 +10,7 @@ from pathlib import Path
 from seekloop.system.errors import LedgerError
 from seekloop.system.files import disk_full_is_a_sentence, sync_folder
 
-__all__ = ["make_key", "read_key"]
+__all__ = ["make_key", "make_secret", "read_key"]
 
 _length = 32
 
@@ -21,16 +21,33 @@ def make_key(path: Path) -> None:
     Raises:
         ArtifactError: the disk is full.
     """
+    make_secret(path, secrets.token_hex(_length).encode() + b"\n")
+
+
+def make_secret(path: Path, data: bytes, *, replace: bool = False) -> None:
+    """Put `data` at `path`, readable by its owner only and whole or not at all.
+
+    Args:
+        path: the file.
+        data: what it shall hold.
+        replace: in the place of what is there; without, what is there stays, and of several processes one wins.
+
+    Raises:
+        ArtifactError: the disk is full.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     with disk_full_is_a_sentence(path):
         try:
             handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "wb") as file:
-                file.write(secrets.token_hex(_length).encode() + b"\n")
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            with contextlib.suppress(FileExistsError):
-                path.hardlink_to(temporary)
+            if replace:
+                temporary.replace(path)
+            else:
+                with contextlib.suppress(FileExistsError):
+                    path.hardlink_to(temporary)
         finally:
             temporary.unlink(missing_ok=True)
         sync_folder(path.parent)

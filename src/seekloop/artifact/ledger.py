@@ -13,20 +13,23 @@ not in the database (`payloads`, `vault`): whoever has only the database reads n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import select
 
 from seekloop.artifact import audit, evidence, keys, schema
-from seekloop.artifact.anchors import Anchors
+from seekloop.artifact.anchors import Anchor, Anchors
 from seekloop.artifact.answers import AnswerLog
 from seekloop.artifact.chain import Chain
 from seekloop.artifact.credentials import Credentials
 from seekloop.artifact.database import Database
+from seekloop.artifact.expiry import Expiry
+from seekloop.artifact.holders import Held, Holders
 from seekloop.artifact.journal import Journal, stamp
 from seekloop.artifact.kinds import Artifact, Receipt
+from seekloop.artifact.leases import Leases
 from seekloop.artifact.payloads import Payloads
 from seekloop.artifact.projection import Kind
 from seekloop.artifact.records import Alias, Answer, ArtifactRecord, Event, Feedback, StepRecord, Turn
@@ -55,12 +58,19 @@ class Ledger:
         self._payloads = Payloads(journal.chain, vault)
         self._registry = Registry(journal)
         self._answers = AnswerLog(journal, self._payloads)
+        self.folder: Path | None = None
+        """Where its key files are; None: it was opened by its URL."""
+        self._expiry = Expiry(journal, self._payloads, self._answers)
         self.sketches = Sketches(journal.database)
         """What gateways remember of each caller's queries."""
         self.credentials = Credentials(journal)
         """API keys: made, rotated and revoked."""
         self.usage = UsageTable(journal.database)
         """What API keys have used up."""
+        self.holders = Holders(journal, self._payloads)
+        """Whose texts there are."""
+        self.leases = Leases(journal)
+        """Who may work on what."""
 
     @classmethod
     def open(
@@ -111,7 +121,9 @@ class Ledger:
         command = settings.key_command()
         wrapper: Wrapper = KeyCommand(command) if command else KeyFile(folder / "payload.key")
         vault = Vault(settings.vault_url() or f"sqlite:///{folder / 'vault.db'}", wrapper)
-        return cls.open(url, key=keys.read_key(key), anchors=folder / "anchors.jsonl", vault=vault, clock=clock)
+        ledger = cls.open(url, key=keys.read_key(key), anchors=folder / "anchors.jsonl", vault=vault, clock=clock)
+        ledger.folder = folder
+        return ledger
 
     def close(self) -> None:
         """Anchor what this object appended, and let go of the database."""
@@ -134,6 +146,30 @@ class Ledger:
         if subject is not None:
             query = query.where(schema.event.c.subject == subject)
         return self._journal.events(query, after=after)
+
+    def event(self, seq: int) -> Event | None:
+        """The event with this number; None: there is none.
+
+        Raises:
+            LedgerError: it does not carry its signature.
+        """
+        return self._journal.newest(select(schema.event).where(schema.event.c.seq == seq))
+
+    def head(self) -> Event | None:
+        """The newest event; None: nothing happened yet.
+
+        Raises:
+            LedgerError: it does not carry its signature.
+        """
+        return self._journal.newest(select(schema.event))
+
+    def anchored(self) -> Anchor | None:
+        """The newest signed head in the anchors file; None: there is none.
+
+        Raises:
+            LedgerError: a line of the file was changed.
+        """
+        return None if self._anchors is None else max(self._anchors.read(), key=lambda one: one.seq, default=None)
 
     def note(self, kind: str, subject: str, *, facts: Mapping[str, Any], actor: str) -> None:
         """Append an event of a kind of the caller's own, such as `gate.verdict` about a checkpoint.
@@ -263,6 +299,10 @@ class Ledger:
         """Every move of any name to `target`, oldest first."""
         return self._registry.alias_history(target=target)
 
+    def moves_to(self, target: str) -> list[Event]:
+        """The event of every move of any name to `target`, oldest first."""
+        return self._registry.moves_to(target)
+
     def record_step(self, *, run: str, name: str, key: str, outputs: Mapping[str, str], actor: str) -> None:
         """Record that a step of a run is finished.
 
@@ -297,6 +337,19 @@ class Ledger:
         """
         return self._answers.answer(identity)
 
+    def kept_answer(self, identity: str) -> Answer | None:
+        """One answer; None where its text was erased.
+
+        Raises:
+            LedgerError: there is none with this id.
+        """
+        try:
+            return self._answers.answer(identity)
+        except LedgerError as error:
+            if error.code != "artifact.erased":
+                raise
+            return None
+
     def answered(self, identity: str) -> Event | None:
         """The event that recorded an answer; it is there even when the text was erased."""
         return self._answers.recorded(identity)
@@ -321,9 +374,24 @@ class Ledger:
         """Record feedback; False where its id was recorded before, and nothing was written.
 
         Raises:
-            LedgerError: there is no such answer, or its text was erased.
+            LedgerError: there is no such answer, its text was erased, or the id was given to something else.
         """
-        return self._answers.record_feedback(feedback)
+        (told,) = self._answers.record_feedback([feedback])
+        if isinstance(told, LedgerError):
+            raise told
+        return told
+
+    def record_feedback_batch(self, batch: Sequence[Feedback]) -> list[bool | LedgerError]:
+        """Record what can be of a batch, in one transaction; what `record_feedback` would return or raise, for each."""
+        return self._answers.record_feedback(batch)
+
+    def scope(self, subject: str) -> str:
+        """The pseudonym of a subject, which tells nobody without the ledger's key who they are.
+
+        Args:
+            subject: as `payloads.subject_name` writes it.
+        """
+        return self._payloads.scope(subject)
 
     def feedback(self, *, answer: str | None = None, after: str | None = None) -> list[Feedback]:
         """Feedback in the order it was recorded; what was erased is left out.
@@ -374,6 +442,33 @@ class Ledger:
             LedgerError: the vault cannot be had.
         """
         return self._answers.erase_subject(subject, actor=actor, reason=reason)
+
+    def erase_scopes(self, scopes: Collection[str], *, actor: str, reason: str) -> int:
+        """As `erase_subject`, of several subjects by their pseudonyms (`holders.scope`)."""
+        return sum(self._answers.erase_scope(scope, actor=actor, reason=reason) for scope in sorted(scopes))
+
+    def expiring(self, kind: str, *, before: str, held: Held) -> int:
+        """How many texts `expire` would destroy."""
+        return self._expiry.count(kind, before=before, held=held)
+
+    def expire(self, kind: str, *, before: str, held: Held, actor: str, reason: str) -> tuple[int, int]:
+        """Destroy the texts of a kind of event that were recorded before a moment, and the keys that open no text more.
+
+        Args:
+            kind: `answer.recorded` (what was said of an answer and its shadows go with it), `feedback.recorded` or
+                `shadow.recorded`.
+            before: ISO 8601.
+            held: answers whose texts stay.
+            actor: who destroys.
+            reason: why, for people.
+
+        Returns:
+            Texts and keys that were destroyed; events say so, in the same transactions.
+
+        Raises:
+            LedgerError: `before` is no time, or the vault cannot be had.
+        """
+        return self._expiry.expire(kind, before=before, held=held, actor=actor, reason=reason)
 
     def encrypt(self, *, actor: str) -> int:
         """Encrypt the texts that were recorded before there were keys; returns how many there were."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -80,14 +81,24 @@ def read_receipt(folder: Path) -> Receipt | None:
         return None
 
 
-def first_difference(artifact: Artifact, folder: Path) -> str | None:
-    """The first file that is missing, too much, or not as in the manifest; None where all is well."""
+def first_difference(artifact: Artifact, folder: Path, *, without: Collection[str] = ()) -> str | None:
+    """The first file that is missing, too much, or not as in the manifest; None where all is well.
+
+    Args:
+        artifact: as its manifest says.
+        folder: where it is.
+        without: files that were removed, and must not be there.
+    """
     try:
         present = set(regular_files(folder)) - {MANIFEST, RECEIPT}
     except ArtifactError as error:
         return str(error.facts["name"])
     for name in sorted(set(artifact.files) | present):
         entry = artifact.files.get(name)
+        if name in without:
+            if name in present:
+                return name
+            continue
         if entry is None or name not in present or entry_of(folder / name) != entry:
             return name
     return None if read_receipt(folder) else RECEIPT

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +23,7 @@ from seekloop.artifact.vault import DataKey, Vault
 from seekloop.system import digests
 from seekloop.system.errors import LedgerError
 
-__all__ = ["Box", "Payloads", "Stored", "subject_name"]
+__all__ = ["Box", "Payloads", "Stored", "is_sealed", "subject_name"]
 
 _nonce = 12
 _new, _old = "sealed", "resealed"
@@ -157,6 +158,16 @@ class Payloads:
     def _scopes(self, subject: str) -> list[str]:
         parts = subject.split("/")
         return [self.scope("/".join(parts[: end + 1])) for end in range(len(parts))]
+
+
+def is_sealed(digest: str, body: object, *, key: object) -> bool:
+    """Whether a stored text is encrypted under the key that its row names, and has this digest. If not, ask `holds`."""
+    return (
+        isinstance(body, str)
+        and isinstance(key, str)
+        and body.startswith(f"{_new}:{key}:")
+        and f"sha256:{hashlib.sha256(body.encode()).hexdigest()}" == digest
+    )
 
 
 def subject_name(*parts: str) -> str:

@@ -13,7 +13,7 @@ from seekloop.artifact import schema
 from seekloop.artifact.database import insert_rows
 from seekloop.artifact.records import Event
 
-__all__ = ["Kind", "project", "rows_of"]
+__all__ = ["Kind", "project", "rows_from", "rows_of"]
 
 
 class Kind(StrEnum):
@@ -30,34 +30,41 @@ class Kind(StrEnum):
     KEY_REVOKED = "key.revoked"
     SHADOWED = "shadow.recorded"
     SUBJECT_ERASED = "subject.erased"
+    EXPIRED = "payloads.expired"
 
 
 def rows_of(event: Event) -> list[tuple[Table, Mapping[str, Any]]]:
     """The index rows of one event, parents before children."""
-    seq, facts = event.seq, event.facts
-    match event.kind:
+    return rows_from(event.kind, event.subject, seq=event.seq, facts=event.facts)
+
+
+def rows_from(kind: str, subject: str, *, seq: int, facts: Mapping[str, Any]) -> list[tuple[Table, Mapping[str, Any]]]:
+    """The same of an event's parts; each row has the table's columns in the table's order."""
+    match kind:
         case Kind.ARTIFACT:
             parents = sorted(facts["parents"].items())
             return [
-                (schema.artifact, {"id": event.subject, "kind": facts["kind"], "seq": seq}),
+                (schema.artifact, {"id": subject, "kind": facts["kind"], "seq": seq}),
                 *(
-                    (schema.artifact_parent, {"child": event.subject, "role": role, "parent": parent, "seq": seq})
+                    (schema.artifact_parent, {"child": subject, "role": role, "parent": parent, "seq": seq})
                     for role, parent in parents
                 ),
             ]
         case Kind.ALIAS_MOVED:
-            row = {"name": event.subject, "version": facts["version"], "target": facts["target"], "seq": seq}
+            row = {"name": subject, "version": facts["version"], "target": facts["target"], "seq": seq}
             return [(schema.alias_move, row)]
         case Kind.STEP:
-            return [(schema.step, {"run": event.subject, "key": facts["key"], "seq": seq})]
+            return [(schema.step, {"seq": seq, "run": subject, "key": facts["key"]})]
         case Kind.ANSWERED:
-            return [(schema.answer, {"id": event.subject, "release": facts["release"], "seq": seq})]
+            return [(schema.answer, {"id": subject, "release": facts["release"], "seq": seq})]
         case Kind.FEEDBACK:
-            return [(schema.feedback, {"id": event.subject, "answer": facts["answer"], "seq": seq})]
+            return [(schema.feedback, {"id": subject, "answer": facts["answer"], "seq": seq})]
         case Kind.ERASED:
             return [(schema.erasure, {"digest": facts["payload"], "seq": seq})]
         case Kind.SUBJECT_ERASED:
             return [(schema.erasure, {"digest": key, "seq": seq}) for key in facts["keys"]]
+        case Kind.EXPIRED:
+            return [(schema.erasure, {"digest": one, "seq": seq}) for one in (*facts["payloads"], *facts["keys"])]
         case _:
             return []
 

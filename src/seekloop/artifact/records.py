@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
-__all__ = ["Alias", "Answer", "ArtifactRecord", "Event", "Feedback", "StepRecord", "Turn"]
+__all__ = [
+    "SIGNALS",
+    "Alias",
+    "Answer",
+    "ArtifactRecord",
+    "Event",
+    "Feedback",
+    "Outcome",
+    "Signal",
+    "StepRecord",
+    "Turn",
+]
+
+Signal = Literal["retry", "escalation", "abandoned", "copied", "accepted"]
+SIGNALS: tuple[Signal, ...] = get_args(Signal)
+"""What people do with an answer without saying anything of it: they ask the same again, ask for a person, leave, take
+its text, or go on with what it proposed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,11 +109,29 @@ class Answer:
     subject: str | None = None
     """Whose data the texts are, as `payloads.subject_name` writes tenant, caller and user; encrypted with the texts.
     None: the caller's."""
+    session: str | None = None
+    """Of which session the caller said that it is; encrypted with the texts."""
+    consent: bool | None = None
+    """Whether the request allowed that it is learnt from; None: it did not say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How the matter ended that an answer was given in, as another system knows it."""
+
+    completed: bool | None = None
+    """Whether the task was done."""
+    resolved_by: Literal["model", "person"] | None = None
+    """Who did it in the end."""
+    value: float | None = None
+    """What it was worth to the business; may be negative."""
+    unit: str | None = None
+    """Of `value`: `CNY`, `min`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Feedback:
-    """What somebody thought of an answer."""
+    """What somebody thought of an answer, or what became of it."""
 
     id: str
     """The sender's idempotency key."""
@@ -113,6 +147,20 @@ class Feedback:
     comment: str | None = None
     ratings: Mapping[str, int] = field(default_factory=dict)
     """1 (worst) to 5 (best) by dimension."""
+    outcome: Outcome | None = None
+    """How the matter ended; encrypted with the comment."""
+    signals: tuple[Signal, ...] = ()
+    """What people did; encrypted with the comment."""
+    user: str | None = None
+    """Which of the caller's end users says so; encrypted with the comment. None: the caller did not say."""
+    consent: bool | None = None
+    """Whether whoever says so allows that it is learnt from; None: they did not say."""
+
+    @property
+    def is_opinion(self) -> bool:
+        """Whether it says anything of the answer itself, and not only of what became of it."""
+        said = (self.score, self.label, self.correction, self.comment)
+        return bool(self.ratings) or any(one is not None for one in said)
 
 
 @dataclass(frozen=True, kw_only=True)

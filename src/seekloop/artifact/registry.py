@@ -103,6 +103,10 @@ class Registry:
             query = query.where(schema.alias_move.c.target == target)
         return [_alias(event) for event in self._journal.events(query)]
 
+    def moves_to(self, target: str) -> list[Event]:
+        """The event of every move of a name to a target, oldest first."""
+        return list(self._journal.events(_moves.where(schema.alias_move.c.target == target)))
+
     def record_step(self, *, run: str, name: str, key: str, outputs: Mapping[str, str], actor: str) -> None:
         """Record that a step of a run is finished."""
         facts = {"name": name, "key": key, "outputs": dict(outputs)}

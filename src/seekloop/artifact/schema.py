@@ -1,10 +1,11 @@
 """The ledger's tables.
 
-`event` is the truth and only grows. Every other table but the last three is an index into it: each row is a function of
+`event` is the truth and only grows. Every other table but the last four is an index into it: each row is a function of
 one event, named by `seq`, and is written in that event's transaction. `payload` holds what is too big for an event or
 may have to be erased, encrypted under a key of the vault; the event holds its digest. `erasure` names what was
-destroyed: a payload by its digest, or a key by its id. `guard_sketch` and `usage` are no part of the record, and
-unsigned: what gateways that watch for model extraction remember of the last days, and what API keys have used up.
+destroyed: a payload by its digest, or a key by its id. `guard_sketch`, `usage` and `lease` are no part of the record,
+and unsigned: what gateways that watch for model extraction remember of the last days, what API keys have used up, and
+until when somebody may work; that they took a lease is an event.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ __all__ = [
     "event",
     "feedback",
     "guard_sketch",
+    "lease",
     "metadata",
     "payload",
     "projections",
@@ -28,7 +30,7 @@ __all__ = [
     "usage",
 ]
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every schema revision in order; the last is the one that this code reads and writes."""
 
 metadata = MetaData()
@@ -146,6 +148,15 @@ usage = Table(
     *(Column(name, Text, primary_key=True) for name in ("key", "day", "process")),
     *(Column(name, BigInteger, nullable=False) for name in ("requests", "tokens", "cost")),
     *(Column(name, BigInteger, nullable=False) for name in ("held_tokens", "held_cost", "tat", "at")),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("until", Text, nullable=False),
 )
 
 projections = (artifact, artifact_parent, alias_move, step, answer, feedback, erasure)

@@ -58,3 +58,12 @@ class Sketches:
         """
         with self._database.write() as connection:
             connection.execute(delete(_table).where(_table.c.day < before))
+
+    def forget(self, scope: str) -> int:
+        """Forget what was remembered of a caller; returns how many sketches these were.
+
+        Raises:
+            LedgerError: the database cannot be written.
+        """
+        with self._database.write() as connection:
+            return connection.execute(delete(_table).where(_table.c.scope == scope)).rowcount

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
@@ -130,18 +130,47 @@ class Store:
             raise ArtifactError("artifact.no_file", id=_short(folder), file=name)
         return folder / name
 
-    def verify(self, identity: str) -> Artifact:
+    def verify(self, identity: str, *, without: Collection[str] = ()) -> Artifact:
         """Read every byte of an artifact and compare it with the manifest.
 
+        Args:
+            identity: its id.
+            without: files that were removed from it.
+
         Raises:
-            ArtifactError: a byte is not the one that was committed; the file is named.
+            ArtifactError: a byte is not the one that was committed, or a removed file is there; the file is named.
         """
         store, path = self._find(identity)
+        if without:
+            artifact = read_manifest(path)
+            wrong = first_difference(artifact, path, without=without)
+            if wrong is not None:
+                raise ArtifactError("artifact.changed", id=digests.short(artifact.id), file=wrong)
+            return artifact
         artifact = read_manifest(store._bring(path))
         wrong = store._first_difference(artifact, path)
         if wrong is not None:
             raise ArtifactError("artifact.changed", id=digests.short(artifact.id), file=wrong)
         return artifact
+
+    def shred(self, identity: str, names: Collection[str]) -> int:
+        """Remove files of an artifact, which stays recorded without them; returns how many were there.
+
+        What others hold, such as copies that were made of the folder, is not touched. Whoever verifies the artifact
+        needs an event that says what was removed (`lineage.SHREDDED`).
+
+        Raises:
+            ArtifactError: no such artifact.
+        """
+        folder, count = self.folder(identity), 0
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                (folder / name).unlink()
+                count += 1
+        for parent in {(folder / name).parent for name in names}:
+            if parent.is_dir():
+                sync_folder(parent)
+        return count
 
     def list(self, kind: str | None = None) -> list[str]:
         """Ids of the whole artifacts of a kind in this store (not the shared ones), sorted."""

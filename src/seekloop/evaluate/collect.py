@@ -18,10 +18,10 @@ import yaml
 from seekloop.artifact.kinds import Dataset, Report
 from seekloop.artifact.rows import Row, read_rows
 from seekloop.artifact.store import Store
-from seekloop.evaluate.clusters import vectors
 from seekloop.evaluate.errors import Errors, question_of
 from seekloop.evaluate.questions import Question
 from seekloop.evaluate.scoring import Scored, read_answers
+from seekloop.metrics.clusters import vectors
 from seekloop.system.files import write_whole
 from seekloop.text import labelled
 

@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict
 from seekloop.artifact.kinds import Figure, Report
 from seekloop.artifact.rows import read_rows
 from seekloop.artifact.store import Store
-from seekloop.evaluate.clusters import Meant, clusters
 from seekloop.evaluate.questions import Question
 from seekloop.evaluate.scoring import Scored, read_answers
 from seekloop.evaluate.seen import Seen
 from seekloop.evaluate.slices import length_bucket
 from seekloop.evaluate.weakest import weakest
+from seekloop.metrics.clusters import Meant, clusters
 from seekloop.system import lazy
 
 __all__ = ["FILE", "Confusion", "Errors", "Example", "Group", "WeakSlice", "find", "of_report", "part", "question_of"]

@@ -18,6 +18,9 @@ from seekloop.evaluate.kpi_spec import Kpi
 from seekloop.evaluate.spec import EvaluateSpec
 from seekloop.learn.spec import LearnSpec
 from seekloop.loop.gates import GateSpec
+from seekloop.loop.incremental_spec import IncrementalSpec
+from seekloop.loop.retention_spec import RetentionSpec
+from seekloop.loop.watch_spec import WatchSpec
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.spec import ServeSpec
 from seekloop.system.errors import UsageError
@@ -27,18 +30,9 @@ from seekloop.system.progress import Progress
 from seekloop.system.spec import Spec, override
 from seekloop.tune.spec import TuneSpec
 
-__all__ = ["FILE", "IncrementalSpec", "Project", "ProjectSpec", "recipe_names", "recipe_text"]
+__all__ = ["FILE", "Project", "ProjectSpec", "recipe_names", "recipe_text"]
 
 FILE = "seekloop.yaml"
-
-
-class IncrementalSpec(Spec):
-    """How a later round differs from the first: what production taught, mixed with replay, trained gently."""
-
-    data: DataSpec = DataSpec()
-    """Cleaning, splitting and replay of what came back."""
-    tune: TuneSpec = TuneSpec()
-    """Continues the released adapter."""
 
 
 class ProjectSpec(Spec):
@@ -74,8 +68,12 @@ class ProjectSpec(Spec):
     """Data and tuning of later rounds."""
     gate: GateSpec = GateSpec()
     """What a later round must show before it is promoted."""
+    retention: RetentionSpec = RetentionSpec()
+    """How long texts of production are kept."""
     kpis: tuple[Kpi, ...] = ()
     """Business figures, by names that rules of the gate use `on: business`."""
+    watch: WatchSpec = WatchSpec()
+    """When the loop runs by itself, and how what it makes gets into production."""
 
     @field_validator("kpis")
     @classmethod

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Checkpoint, Corpus, Dataset, Lesson, Release, Report
 from seekloop.artifact.ledger import Alias
+from seekloop.artifact.lineage import replacement
 from seekloop.loop.gates import Verdict
+from seekloop.loop.line import as_it_is_now
 from seekloop.system import digests
-from seekloop.system.errors import UsageError
+from seekloop.system.errors import GateRefused, UsageError
 
-__all__ = ["Released", "corpus_of", "note_verdict", "promote", "promoted", "released", "roll_back"]
+__all__ = [
+    "TAINTED",
+    "Released",
+    "back",
+    "corpus_of",
+    "note_verdict",
+    "promote",
+    "promoted",
+    "released",
+    "roll_back",
+    "to",
+]
 
+TAINTED = "release.tainted"
+"""The event that a release was trained on somebody who was erased since."""
 _before = ("base", "parent", "checkpoint")
 """Under which a checkpoint names the one that it was made from."""
 
@@ -31,22 +47,47 @@ class Released:
     base: Checkpoint
     """The untuned one that all of it goes back to."""
     frozen: Dataset
-    """Whose test split every later round is held to: the first round's."""
+    """Whose test split every later round is held to: the first round's, without rows that were erased since."""
     trained_on: Dataset
     """Whose train rows are replayed; its ancestors' test rows are never trained."""
 
 
 def promote(alias: str, release: Release, *, reason: str, ctx: RunContext) -> Alias:
-    """Point `alias` at `release`; nothing is written where it points there already."""
+    """Point `alias` at `release`; nothing is written where it points there already.
+
+    Raises:
+        GateRefused: it was trained on somebody who was erased since.
+    """
     current = ctx.ledger.alias(alias)
     if current is not None and current.target == release.id:
         return current
-    version = current.version if current else 0
-    return ctx.ledger.move_alias(alias, release.id, expected_version=version, actor=ctx.actor, reason=reason)
+    return _move(to(alias, release.id, reason=reason, ctx=ctx), ctx=ctx)
 
 
 def roll_back(alias: str, *, reason: str, ctx: RunContext) -> Alias:
     """Point `alias` at the release before the current one.
+
+    Raises:
+        UsageError: there is no earlier release.
+    """
+    return _move(back(alias, reason=reason, ctx=ctx), ctx=ctx)
+
+
+def to(alias: str, release: str, *, reason: str, ctx: RunContext) -> Alias:
+    """The move that would point `alias` at `release`, from where it stands now.
+
+    Raises:
+        GateRefused: it was trained on somebody who was erased since.
+    """
+    if any(ctx.ledger.events(kind=TAINTED, subject=release)):
+        raise GateRefused("loop.tainted", release=digests.short(release))
+    current = ctx.ledger.alias(alias)
+    version = current.version if current else 0
+    return Alias(name=alias, target=release, version=version + 1, actor=ctx.actor, reason=reason, at="")
+
+
+def back(alias: str, *, reason: str, ctx: RunContext) -> Alias:
+    """The move that would point `alias` at the release before the current one.
 
     Going back twice goes back two releases: entries that were themselves rolled back are stepped over.
 
@@ -62,9 +103,13 @@ def roll_back(alias: str, *, reason: str, ctx: RunContext) -> Alias:
             stack.append(entry.target)
     if len(stack) < 2:
         raise UsageError("loop.nothing_to_roll_back", alias=alias)
-    return ctx.ledger.move_alias(
-        alias, stack[-2], expected_version=history[-1].version, actor=ctx.actor, reason=f"rollback: {reason}"
-    )
+    version, told = history[-1].version + 1, f"rollback: {reason}"
+    return Alias(name=alias, target=stack[-2], version=version, actor=ctx.actor, reason=told, at="")
+
+
+def _move(move: Alias, *, ctx: RunContext) -> Alias:
+    before = move.version - 1
+    return ctx.ledger.move_alias(move.name, move.target, expected_version=before, actor=ctx.actor, reason=move.reason)
 
 
 def promoted(alias: str, *, ctx: RunContext) -> Alias:
@@ -88,7 +133,7 @@ def released(alias: str, *, ctx: RunContext) -> Released:
     current = promoted(alias, ctx=ctx)
     store = ctx.store
     release = store.open(current.target, Release)
-    report = store.open(release.report, Report)
+    report = store.open(_now(release.report, ctx=ctx), Report)
     checkpoint = store.open(release.checkpoint, Checkpoint)
     tuned = checkpoint
     while tuned.form not in ("full", "adapter") or (tuned.form == "full" and "checkpoint" in tuned.parents):
@@ -99,9 +144,14 @@ def released(alias: str, *, ctx: RunContext) -> Released:
         checkpoint=checkpoint,
         tuned=tuned,
         base=_origin(tuned, ctx=ctx),
-        frozen=store.open(report.dataset, Dataset),
-        trained_on=store.open(tuned.parents["dataset"], Dataset),
+        frozen=as_it_is_now(store.open(report.dataset, Dataset), ctx=ctx),
+        trained_on=as_it_is_now(store.open(tuned.parents["dataset"], Dataset), ctx=ctx),
     )
+
+
+def _now(identity: str, *, ctx: RunContext) -> str:
+    """What an artifact is without the people who were erased from it since."""
+    return replacement(identity, ledger=ctx.ledger)
 
 
 def _origin(checkpoint: Checkpoint, *, ctx: RunContext) -> Checkpoint:
@@ -113,11 +163,22 @@ def _origin(checkpoint: Checkpoint, *, ctx: RunContext) -> Checkpoint:
 def corpus_of(lesson: Lesson, *, ctx: RunContext) -> Corpus:
     """The corrected rows of a lesson that asks for retraining."""
     assert lesson.corpus is not None, "a lesson that says retrain carries a corpus"
-    return ctx.store.open(lesson.corpus, Corpus)
+    return ctx.store.open(_now(lesson.corpus, ctx=ctx), Corpus)
 
 
-def note_verdict(verdict: Verdict, candidate: Checkpoint, *, ctx: RunContext) -> None:
-    """Record what the gate said of `candidate`, with the digest of its rules."""
-    facts: dict[str, Any] = verdict.model_dump(mode="json")
-    ctx.ledger.note("gate.verdict", candidate.id, facts=facts, actor=ctx.actor)
+def note_verdict(
+    verdict: Verdict, candidate: Checkpoint, *, heard: Mapping[str, Any] | None = None, ctx: RunContext
+) -> None:
+    """Record what the gate said of `candidate`, with the digest of its rules; said again at once, it is nothing new.
+
+    Args:
+        verdict: of the gate.
+        candidate: who it is about.
+        heard: everything that it was decided from, as `rehearing` reads it.
+        ctx: of the run.
+    """
+    facts: dict[str, Any] = {**verdict.model_dump(mode="json"), **(heard or {})}
+    before = list(ctx.ledger.events(kind="gate.verdict", subject=candidate.id))
+    if not before or before[-1].facts != facts:
+        ctx.ledger.note("gate.verdict", candidate.id, facts=facts, actor=ctx.actor)
     ctx.progress.say(f"gate: {verdict.decision} for {digests.short(candidate.id)}")

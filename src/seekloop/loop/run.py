@@ -104,15 +104,20 @@ def next_round(spec: ProjectSpec, traffic: Traffic, *, steps: Steps) -> NextRoun
     ctx = steps.ctx
     parent = registry.released(spec.alias, ctx=ctx)
     lesson = steps.do("learn", learn.run, spec=spec.learn, inputs=LearnInputs(traffic=traffic, report=parent.report))
+    reached = steps.witness.reached
+    reached("learned", lesson=lesson.id, verdict=lesson.verdict, reason=lesson.reason)
     if lesson.verdict == "roll_back":
-        registry.roll_back(spec.alias, reason=lesson.reason, ctx=ctx)
+        promotion.go_back(spec, lesson, steps=steps)
     if lesson.verdict != "retrain":
         return NextRound(traffic=traffic, lesson=lesson)
 
     dataset = incremental.dataset(spec, lesson, parent=parent, steps=steps)
     candidate = incremental.candidate(spec, dataset, parent=parent, steps=steps)
+    reached("built", dataset=dataset.id, candidate=candidate.id)
     measured = evidence.measure(spec, candidate, dataset=dataset, parent=parent, steps=steps)
+    reached("measured", reports={name: report.id for name, report in measured.reports.items()})
     verdict = evidence.judge(spec, candidate, measured=measured, traffic=traffic, ctx=ctx)
+    reached("judged", **promotion.judged(candidate, measured=measured, verdict=verdict))
     release = promotion.put_into_production(spec, candidate, measured=measured, verdict=verdict, steps=steps)
     return NextRound(
         traffic=traffic,

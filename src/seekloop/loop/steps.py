@@ -8,6 +8,8 @@ from typing import Any, Protocol, TypeVar
 
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Artifact
+from seekloop.artifact.lineage import replacement
+from seekloop.loop.witness import ByHand, Witness
 from seekloop.system import digests, provenance
 from seekloop.system.spec import Spec
 
@@ -35,9 +37,11 @@ class Steps:
     digest: when all of these are as they were, the recorded artifact is used again, and said so.
     """
 
-    def __init__(self, ctx: RunContext, run: str) -> None:
+    def __init__(self, ctx: RunContext, run: str, *, witness: Witness | None = None) -> None:
         self.ctx = ctx
         self.run = run
+        self.witness: Witness = witness or ByHand(ctx)
+        """Is told how far the run has come, and changes production for it."""
         self.seconds: dict[str, float] = {}
         """Wall seconds of each step, by name; for a step that was found again, those of the time it was done."""
 
@@ -52,8 +56,9 @@ class Steps:
 
     def _once(self, name: str, key: str, *, make: Callable[[], OutT]) -> OutT:
         found = self.ctx.ledger.find_step(key)
-        if found is not None and self._is_whole(found["output"]):
-            artifact = self.ctx.store.load(found["output"])
+        made = None if found is None else replacement(found["output"], ledger=self.ctx.ledger)
+        if made is not None and self._is_whole(made):
+            artifact = self.ctx.store.load(made)
             self.seconds[name] = self._recorded_seconds(artifact.id)
             self.ctx.progress.say(f"{name}: done before, {digests.short(artifact.id)}")
             return artifact  # type: ignore[return-value]

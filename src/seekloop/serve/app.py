@@ -17,6 +17,7 @@ from seekloop.serve.chat import chat_routes
 from seekloop.serve.completions import completion_routes
 from seekloop.serve.door import Door
 from seekloop.serve.embeddings import embedding_routes
+from seekloop.serve.feedback.routes import feedback_routes
 from seekloop.serve.gateway import Gateway
 from seekloop.serve.hot import Shortcut
 from seekloop.serve.metrics_routes import figures_of, metrics_routes
@@ -53,6 +54,7 @@ def build_app(gateway: Gateway) -> FastAPI:
     for router in (*asked, embedding_routes(gateway)):
         app.include_router(router)
     app.include_router(record_routes(gateway))
+    app.include_router(feedback_routes(gateway))
     app.include_router(metrics_routes(figures, alias=gateway.options.alias))
     app.include_router(rollout_routes(gateway))
     app.include_router(safety_routes(gateway))

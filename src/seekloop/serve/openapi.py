@@ -32,6 +32,7 @@ _answer = {"id": _text, "created": _whole, "model": _text, "system_fingerprint":
 _choice = _object(index=_whole, finish_reason=_text)
 _model = _object(id=_text, object={"const": "model"}, created=_whole, owned_by=_text)
 _recorded = _object(id=_text, answer=_text, recorded={"type": "boolean"})
+_refused = _object(line=_whole, code=_text, message=_text)
 _vector = {"anyOf": [_list_of({"type": "number"}), _text]}
 _answers: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": _object(object={"const": "chat.completion"}, choices=_list_of(_choice), **_answer),
@@ -43,6 +44,8 @@ _answers: dict[str, dict[str, Any]] = {
     "/v1/models/{name}": _model,
     "/v1/feedback": _recorded,
     "/v1/ratings": _recorded,
+    "/v1/feedback/batch": _object(lines=_whole, recorded=_whole, again=_whole, refused=_list_of(_refused)),
+    "/v1/consent": _object(about=_text, consent={"type": "boolean"}),
     "/v1/releases": _object(alias=_text, history=_list_of(_anything)),
     "/livez": _object(status=_text),
     "/readyz": _object(ready={"type": "boolean"}),

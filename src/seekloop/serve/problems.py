@@ -39,6 +39,7 @@ _status = {
     "artifact.not_found": 404,
     "artifact.no_answer": 404,
     "artifact.erased": 410,
+    "artifact.feedback_differs": 409,
     "queueing.full": 429,
     "queueing.late": 429,
     "queueing.reading": 429,
@@ -85,6 +86,7 @@ _param = {
     "grammar.no_tool": "tool_choice",
     "grammar.bad_name": "tools",
     "artifact.no_answer": "answer",
+    "artifact.feedback_differs": "id",
 }
 """The field that each refusal is about."""
 

@@ -12,12 +12,11 @@ from seekloop.artifact.rows import Message
 from seekloop.serve.formats import NamedTool, PlainText, ResponseFormat, ToolChoice
 
 __all__ = [
+    "Body",
     "ChatMessage",
     "ChatRequest",
     "CompletionRequest",
     "EmbeddingRequest",
-    "FeedbackRequest",
-    "RatingRequest",
     "Sampling",
     "StreamOptions",
     "TextPart",
@@ -31,7 +30,9 @@ class _Incoming(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True, use_attribute_docstrings=True)
 
 
-class _Body(_Incoming):
+class Body(_Incoming):
+    """A body whose texts can be written down."""
+
     @model_validator(mode="before")
     @classmethod
     def _can_be_written_down(cls, value: Any) -> Any:
@@ -152,6 +153,8 @@ class Sampling(_Incoming):
     logit_bias: Annotated[Bias, Field(max_length=300)] | None = None
     user: Annotated[str, Field(max_length=512)] | None = None
     """Who it is that the caller asks for; the same word sees the same release throughout a rollout."""
+    store: bool | None = None
+    """Whether the answer may be learnt from; the row that proves it is kept either way. None: not said."""
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -275,7 +278,7 @@ def _each(said: str | Sequence[int | str | list[int]]) -> list[str | list[int]]:
 _most_texts = 2048
 
 
-class EmbeddingRequest(_Body):
+class EmbeddingRequest(Body):
     """Body of `POST /v1/embeddings`: texts, or the same in token ids; each is an answer of its own in the ledger."""
 
     model: str
@@ -295,37 +298,3 @@ class EmbeddingRequest(_Body):
     def texts(self) -> list[str | list[int]]:
         """Each text, as text or ids."""
         return _each(self.input)
-
-
-Dimension = Annotated[str, Field(min_length=1, max_length=64)]
-Stars = Annotated[int, Field(ge=1, le=5)]
-
-
-class FeedbackRequest(_Body):
-    """Body of `POST /v1/feedback` and `/v1/ratings`: what somebody thought of an answer, in one way at least."""
-
-    answer: str
-    id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """Idempotency key; None: made from what is said, so that saying it twice counts once."""
-    label: str | None = None
-    """The right label."""
-    correction: str | None = None
-    """The right answer, in full."""
-    score: Annotated[float, Field(ge=0, le=1)] | None = None
-    """0 to 1; a thumb is 0 or 1."""
-    comment: str | None = None
-    ratings: Annotated[dict[Dimension, Stars], Field(min_length=1, max_length=32)] | None = None
-    """1 (worst) to 5 (best) by dimension, such as `correctness` or `tone`."""
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        said = (self.label, self.correction, self.score, self.comment, self.ratings)
-        if all(one is None for one in said):
-            raise ValueError("give a label, a correction, a score, ratings or a comment")
-        return self
-
-
-class RatingRequest(FeedbackRequest):
-    """Body of `POST /v1/ratings`: feedback with ratings in it."""
-
-    ratings: Annotated[dict[Dimension, Stars], Field(min_length=1, max_length=32)]

@@ -1,48 +1,47 @@
-"""What is kept beside the answers: feedback on them, where they came from, and which release was served when."""
+"""What is kept beside the answers: where they came from, and which release was served when."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
 
 from seekloop.artifact import lineage
-from seekloop.artifact.ledger import Feedback, Ledger
-from seekloop.serve.caller import Caller, Role
+from seekloop.artifact.passport.envelope import MEDIA_TYPE
+from seekloop.artifact.passport.making import Passports
 from seekloop.serve.gateway import Gateway
-from seekloop.serve.protocol import FeedbackRequest, RatingRequest
 from seekloop.serve.rollout.releases import history as release_history
 from seekloop.serve.worker import Worker
-from seekloop.system import digests
-from seekloop.system.errors import LedgerError
 
-__all__ = ["record_routes"]
+__all__ = ["OPENING", "record_routes"]
+
+OPENING = "x-seekloop-passport-opening"
+"""Header that opens a passport's commitments to the texts; told this once."""
+_envelope: dict[int | str, dict[str, Any]] = {200: {"content": {MEDIA_TYPE: {"schema": {"type": "object"}}}}}
 
 
 def record_routes(gateway: Gateway) -> APIRouter:
     """The routes over the ledger."""
     router = APIRouter(prefix="/v1")
 
-    @router.post("/feedback")
-    async def feedback(request: Request, body: FeedbackRequest) -> dict[str, Any]:
-        """Record what somebody thought of an answer; the same id again changes nothing."""
-        caller: Caller = request.state.caller
-        if not caller.role.covers(Role.REVIEWER):
-            await asyncio.to_thread(_check_own, gateway.ledger, body.answer, caller=caller)
-        given = _feedback(body, caller=caller.name, at=gateway.clock.now().isoformat())
-        recorded = await asyncio.to_thread(gateway.ledger.record_feedback, given)
-        return {"id": given.id, "answer": given.answer, "recorded": recorded}
+    passports = Passports(store=gateway.store, ledger=gateway.ledger, actor="gateway", clock=gateway.clock)
 
-    @router.post("/ratings")
-    async def ratings(request: Request, body: RatingRequest) -> dict[str, Any]:
-        """Record how good an answer was, 1 to 5 by dimension: feedback, which must hold ratings."""
-        return await feedback(request, body)
-
-    @router.get("/answers/{identity}/lineage")
-    async def trace(identity: str) -> dict[str, Any]:
-        """Every hop from an answer down to base, rows, spec, code version and seed."""
+    @router.get("/answers/{identity}/lineage", response_model=None, responses=_envelope)
+    async def trace(
+        request: Request,
+        identity: str,
+        *,
+        form: Annotated[Literal["lineage", "passport"], Query(alias="format")] = "lineage",
+        rows: bool = False,
+    ) -> dict[str, Any] | Response:
+        """Every hop from an answer down to base, rows, spec, code version and seed; as a signed passport, if wanted."""
+        if form == "passport" or MEDIA_TYPE in request.headers.get("accept", ""):
+            made = await asyncio.to_thread(passports.make, identity, leaves=rows)
+            told = {} if made.opening is None else {OPENING: made.opening}
+            return Response(made.data, media_type=MEDIA_TYPE, headers={**told, "Cache-Control": "no-store"})
         found = await asyncio.to_thread(lineage.trace, identity, store=gateway.store, ledger=gateway.ledger)
         return found.as_json()
 
@@ -64,19 +63,6 @@ def record_routes(gateway: Gateway) -> APIRouter:
         }
 
     return router
-
-
-def _check_own(ledger: Ledger, answer: str, *, caller: Caller) -> None:
-    """Others' answers are, to whoever may only judge their own, answers that are not there."""
-    recorded = ledger.answered(answer)
-    if recorded is None or recorded.actor != caller.name:
-        raise LedgerError("artifact.no_answer", id=answer)
-
-
-def _feedback(body: FeedbackRequest, *, caller: str, at: str) -> Feedback:
-    said = body.model_dump(exclude={"id"} if body.ratings else {"id", "ratings"})
-    made = digests.of_json({"caller": caller, **said}).removeprefix("sha256:")[:32]
-    return Feedback(id=body.id or f"fb_{made}", at=at, caller=caller, **said)
 
 
 def _worker(worker: Worker | None) -> dict[str, Any] | None:

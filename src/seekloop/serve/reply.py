@@ -59,6 +59,10 @@ class Order:
     stops: tuple[str, ...]
     user: str | None = None
     """For whom the caller asks, if it said so: their texts can be erased apart from others'."""
+    session: str | None = None
+    """Of which session the caller said that it is."""
+    consent: bool | None = None
+    """Whether the caller allows that the answer is learnt from; None: it did not say."""
     stream: bool
     """Whether text is wanted as it comes."""
     raw: bool = False
@@ -468,12 +472,20 @@ class Reply:
                 "stop": list(order.stops),
                 **self.look.facts,
                 **_unusual(prompt, embeds=order.embeds),
+                **_sureness(self.chances),
             },
             # A repeated answer says nothing of whoever would have given it.
             arm=self._lease.arm if self.look.kept is None else {},
             safety=None if screening is None else screening.facts(),
             subject=subject_name(order.caller.tenant, order.caller.name, *([order.user] if order.user else [])),
+            session=order.session,
+            consent=order.consent,
         )
+
+
+def _sureness(chances: Sequence[tuple[int, Chance]]) -> dict[str, float]:
+    """Mean log-probability of the answer's tokens, where they were asked for: unsure ones are reviewed first."""
+    return {"logprob": round(sum(chance.logprob for _, chance in chances) / len(chances), 4)} if chances else {}
 
 
 def _kept(order: Order) -> list[dict[str, Any]]:

@@ -58,7 +58,10 @@ class ComputeSpec(Spec):
 
 
 class OptimizerStateSpec(Spec):
-    """What a checkpoint holds beside its weights only if asked to: the optimizer's memory, and earlier weights."""
+    """What a checkpoint holds beside its weights only if asked to: the optimizer's memory, and earlier weights.
+
+    `optimizer: parent` is short for `{save: true, take: true}`: go on with the parent's, and keep it for the next.
+    """
 
     save: bool = False
     """Write it beside the weights, as `optimizer.safetensors`: twice the trained weights."""
@@ -67,3 +70,8 @@ class OptimizerStateSpec(Spec):
     snapshots: bool = False
     """Write the adapter as it was after each epoch but the last, as `epoch-N.snapshot`: what `seekloop explain` adds
     up over. For LoRA that one process holds."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_parent(cls, value: object) -> object:
+        return {"save": True, "take": True} if value == "parent" else value

@@ -24,7 +24,7 @@ def kpi(*, folder: Path, release: str | None, after: str | None, as_json: bool) 
     if not project.spec.kpis:
         raise UsageError("loop.no_kpis", folder=folder)
     with project.context() as ctx:
-        found = of_the_ledger(project.spec.kpis, ctx=ctx, release=release, after=after)
+        found = of_the_ledger(project.spec.kpis, ctx=ctx, release=release, after=after, learn=project.spec.learn)
     if as_json:
         print_json([_document(one) for one in found])
         return

@@ -15,6 +15,7 @@ from seekloop.artifact.kinds import Dataset
 from seekloop.artifact.store import Store
 from seekloop.data.export import FORMS
 from seekloop.data.export import export as export_dataset
+from seekloop.loop.erasure.affected import EXPORTED
 from seekloop.loop.project import FILE, Project
 from seekloop.runtime.generate import sandbox
 from seekloop.system import digests, provenance, settings
@@ -66,6 +67,8 @@ def export(*, folder: Path, identity: str, out: Path, form: str | None) -> None:
         copy_out(identity, out, ctx=ctx)
     else:
         export_dataset(ctx.store.open(identity, Dataset), out, store=ctx.store, form=known[form])
+    facts = {"to": str(out.resolve()), "form": form}
+    ctx.ledger.note(EXPORTED, ctx.store.load(identity).id, facts=facts, actor=ctx.actor)
     ctx.ledger.close()
     print(out)
 

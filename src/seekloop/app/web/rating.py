@@ -26,7 +26,7 @@ from seekloop.evaluate.human.study import Study
 from seekloop.system.clock import Clock, SystemClock
 from seekloop.system.errors import SeekloopError, UsageError
 
-__all__ = ["BODY", "build", "link"]
+__all__ = ["BODY", "build", "denied", "link", "page", "read_body"]
 
 BODY = 16_384
 """Bytes of a request's body at most."""
@@ -41,14 +41,14 @@ def link(url: str, token: str) -> str:
 def build(study: Study, *, clock: Clock | None = None) -> Starlette:
     """The application over an open study."""
     desks = {rater: Desk(study, rater=rater, clock=clock or SystemClock()) for rater in study.spec.raters}
-    page, headers = _page()
+    text, headers = page("rating.html")
 
     def behind_link(ask: Ask) -> Callable[[Request], Awaitable[Response]]:
         @functools.wraps(ask)
         async def answer(request: Request) -> Response:
             rater = study.rater(request.path_params["token"])
             if rater is None:
-                return _denied(headers)
+                return denied(headers)
             try:
                 value = await ask(desks[rater], request)
             except SeekloopError as error:
@@ -61,7 +61,7 @@ def build(study: Study, *, clock: Clock | None = None) -> Starlette:
         return answer
 
     async def shown(_: Desk, __: Request) -> Response:
-        return Response(page, media_type="text/html", headers=headers)
+        return Response(text, media_type="text/html", headers=headers)
 
     routes = [
         Route("/r/{token}", behind_link(shown), methods=["GET"]),
@@ -72,7 +72,7 @@ def build(study: Study, *, clock: Clock | None = None) -> Starlette:
     ]
 
     async def elsewhere(_: Request, __: Exception) -> Response:
-        return _denied(headers)
+        return denied(headers)
 
     return Starlette(routes=routes, exception_handlers={404: elsewhere, 405: elsewhere})
 
@@ -86,7 +86,7 @@ async def _show(desk: Desk, request: Request) -> Any:
 
 
 async def _take(desk: Desk, request: Request) -> Any:
-    said = await _body(request)
+    said = await read_body(request)
     if isinstance(said, Response):
         return said
     return await run_in_threadpool(desk.take, request.path_params["place"], said)
@@ -96,12 +96,16 @@ async def _undo(desk: Desk, _: Request) -> Any:
     return await run_in_threadpool(desk.undo)
 
 
-async def _body(request: Request) -> dict[str, Any] | Response:
-    """The object in a request's body, which is read no further than its bound."""
+async def read_body(request: Request, *, most: int = BODY) -> dict[str, Any] | Response:
+    """The object in a request's body, which is read no further than its bound.
+
+    Raises:
+        UsageError: it is no JSON object.
+    """
     data = b""
     async for part in request.stream():
         data += part
-        if len(data) > BODY:
+        if len(data) > most:
             return PlainTextResponse("too large", status_code=413, headers={"Connection": "close"})
     try:
         value = json.loads(data)
@@ -112,21 +116,22 @@ async def _body(request: Request) -> dict[str, Any] | Response:
     return value
 
 
-def _denied(headers: dict[str, str]) -> Response:
+def denied(headers: dict[str, str]) -> Response:
+    """What whoever has no valid link is told."""
     return PlainTextResponse("This link is not valid. 链接无效。", status_code=403, headers=headers)
 
 
-def _page() -> tuple[bytes, dict[str, str]]:
-    """The page, and the headers that everything is sent with."""
-    page = resources.files("seekloop.app.web").joinpath("rating.html").read_bytes()
+def page(name: str) -> tuple[bytes, dict[str, str]]:
+    """A page of ours, and the headers that everything of it is sent with."""
+    text = resources.files("seekloop.app.web").joinpath(name).read_bytes()
     allowed = {
-        part: " ".join(_digest(block) for block in re.findall(rb"<%b>(.*?)</%b>" % (tag, tag), page, re.DOTALL))
+        part: " ".join(_digest(block) for block in re.findall(rb"<%b>(.*?)</%b>" % (tag, tag), text, re.DOTALL))
         for part, tag in (("script-src", b"script"), ("style-src", b"style"))
     }
     rules = [f"{part} {digests}" for part, digests in allowed.items()]
     policy = ["default-src 'none'", *rules, "connect-src 'self'", "img-src data:", "base-uri 'none'"]
     policy += ["form-action 'none'", "frame-ancestors 'none'"]
-    return page, {
+    return text, {
         "Content-Security-Policy": "; ".join(policy),
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",

@@ -29,6 +29,8 @@ ROUTES: Mapping[str, Mapping[str, Role]] = {
     "/v1/embeddings": {"POST": Role.USER},
     "/v1/feedback": {"POST": Role.USER},
     "/v1/ratings": {"POST": Role.USER},
+    "/v1/feedback/batch": {"POST": Role.USER},
+    "/v1/consent": {"POST": Role.USER},
     "/v1/answers/{identity}/lineage": {"GET": Role.REVIEWER},
     "/v1/keys": {"GET": Role.ADMIN},
     "/v1/keys/{name}/revoke": {"POST": Role.ADMIN},

@@ -93,8 +93,15 @@ class Desk:
             raise UsageError("rollout.unknown", id=identity or alias)
         return found[0]
 
-    def start(self, spec: RolloutSpec, *, alias: str, actor: str, reason: str) -> Rollout:
+    def start(self, spec: RolloutSpec, *, alias: str, actor: str, reason: str, fence: Turn | None = None) -> Rollout:
         """Begin a rollout against the release in production. Its rules are in the ledger before any request goes to it.
+
+        Args:
+            spec: plan and rules.
+            alias: whose traffic.
+            actor: who begins it.
+            reason: why, for people.
+            fence: what else must not have happened since.
 
         Raises:
             UsageError: nothing is in production, a rollout is under way there, or a release takes part twice.
@@ -117,6 +124,8 @@ class Desk:
         }
         identity = f"rollout_{secrets.token_hex(8)}"
         after = Turn(kinds=KINDS, seq=known.seq)
+        if fence is not None:
+            after = Turn(kinds=(*KINDS, *fence.kinds), seq=max(known.seq, fence.seq))
         known.read([self.ledger.note_next(Kind.STARTED, identity, facts=facts, actor=actor, after=after)])
         return known.known[identity]
 
