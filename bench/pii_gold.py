@@ -8,6 +8,7 @@ from their standards, apart from the code that looks for them.
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ class Gold:
 
 
 Make = Callable[[], str]
+_today = dt.date(2026, 11, 22)
+"""On which everybody here is as old as Faker made them, so that the sentences are the same on every day."""
 
 
 def chinese(seed: int) -> list[Gold]:
@@ -151,8 +154,16 @@ class _Chinese(_Language):
     def labelled_local(self) -> str:
         return self.digits(8, first="23456789")
 
-    def identity(self) -> str:
+    def resident(self) -> str:
+        """The number of an identity card; its last character by ISO 7064, MOD 11-2, as GB 11643 has it."""
         number = self.faker.ssn()
+        born = dt.datetime.strptime(number[6:14], "%Y%m%d").date() + (_today - dt.date.today())
+        body = f"{number[:6]}{born:%Y%m%d}{number[14:17]}"
+        total = sum(int(digit) * 2 ** (17 - place) for place, digit in enumerate(body))
+        return body + "10X98765432"[total % 11]
+
+    def identity(self) -> str:
+        number = self.resident()
         spaced = f"{number[:6]} {number[6:14]} {number[14:]}"
         return self.random.choice((number, number, number.lower(), number.translate(_wide), spaced))
 
@@ -231,7 +242,7 @@ class _Chinese(_Language):
         ]
 
     def old_identity(self) -> str:
-        number = self.faker.ssn()
+        number = self.resident()
         return number[:6] + f"{self.random.randint(50, 84)}" + number[10:17]
 
     def birthday(self) -> str:
@@ -244,11 +255,11 @@ class _Chinese(_Language):
         return self.faker.pystr(min_chars=16, max_chars=32)
 
     def wrong_identity(self) -> str:
-        number = self.faker.ssn()
+        number = self.resident()
         return number[:17] + self.random.choice([c for c in "0123456789X" if c != number[17]])
 
     def wrong_region(self) -> str:
-        return self.random.choice(("00", "19", "29", "99", "76")) + self.faker.ssn()[2:]
+        return self.random.choice(("00", "19", "29", "99", "76")) + self.resident()[2:]
 
     def wrong_code(self) -> str:
         code = self.credit_code()
