@@ -37,7 +37,7 @@ from seekloop.runtime.bases import open_base
 __all__ = ["measures"]
 
 STREAMS, TOKENS, REQUESTS, ROUNDS = 32, 64, 96, 3
-USERS, TURNS, CONTEXT = 4, 25, 512
+USERS, TURNS, CONTEXT = 4, 24, 512
 THREADS = os.cpu_count() or 1
 MODEL, DATA = "smollm2-135m in four bits", "questions of the shipped bank sample, each another, 64 tokens an answer"
 JSON = dict[str, object]
