@@ -11,9 +11,10 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx2
@@ -42,9 +43,10 @@ from seekloop.serve.server import in_thread
 from seekloop.serve.worker import Opener
 from seekloop.system.spec import Spec
 
-__all__ = ["MODEL", "TIERS", "Site", "demo_model", "echo_model", "released", "serve", "site"]
+__all__ = ["FOUR_BITS", "MODEL", "TIERS", "Site", "demo_model", "echo_model", "released", "serve", "site"]
 
 MODEL = "smollm2-135m, gguf q4_0, llama.cpp"
+FOUR_BITS: Mapping[str, str] = MappingProxyType({"type": "gguf", "precision": "q4_0"})
 TIERS = {"high": 0, "low": 2}
 """Key, which is the caller's name too -> tier."""
 _ready_s = 120.0
@@ -69,10 +71,10 @@ def echo_model(ctx: RunContext) -> Release:
     return _promoted(checkpoint, ctx, max_tokens=8)
 
 
-def demo_model(ctx: RunContext, *, max_tokens: int) -> Release:
-    """Promote a release of the demo's base model in the demo's four-bit form."""
+def demo_model(ctx: RunContext, *, max_tokens: int, form: Mapping[str, str] = FOUR_BITS) -> Release:
+    """Promote a release of the demo's base model, unless said otherwise in the demo's four-bit form."""
     base = open_base("smollm2-135m", ctx=ctx)
-    spec = compress.CompressSpec.parse({"method": {"type": "gguf", "precision": "q4_0"}})
+    spec = compress.CompressSpec.parse({"method": dict(form)})
     return _promoted(compress.run(spec, compress.CompressInputs(checkpoint=base), ctx=ctx), ctx, max_tokens=max_tokens)
 
 

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -25,14 +26,13 @@ import httpx2
 
 from bench.foundation import scratch
 from bench.harness import REPOSITORY, Peer, Record
-from bench.serve_site import demo_model, released, site
-from seekloop import compress
+from bench.serve_site import FOUR_BITS, demo_model, site
 from seekloop.app.traffic import read_customers
 from seekloop.artifact.context import RunContext
-from seekloop.artifact.kinds import Checkpoint, Release
+from seekloop.artifact.kinds import Checkpoint
 from seekloop.artifact.rows import Message
+from seekloop.metrics.latency import percentile
 from seekloop.model.codec import Codec
-from seekloop.runtime.bases import open_base
 
 __all__ = ["measures"]
 
@@ -40,6 +40,7 @@ STREAMS, TOKENS, REQUESTS, ROUNDS = 32, 64, 96, 3
 USERS, TURNS, CONTEXT = 4, 24, 512
 THREADS = os.cpu_count() or 1
 MODEL, DATA = "smollm2-135m in four bits", "questions of the shipped bank sample, each another, 64 tokens an answer"
+FORMS = {"llamacpp": FOUR_BITS, "openvino": {"type": "openvino", "precision": "int4"}}
 JSON = dict[str, object]
 
 
@@ -65,28 +66,31 @@ def _tokens() -> Sequence[Record]:
         for name, place in places.items():
             with site(place, engine=name, streams=8, context=CONTEXT, threads=THREADS) as gateway:
                 firsts[name] = sorted(asyncio.run(_first_tokens(gateway.url)))
-                print(f"  {name}: first token p95 {_at(firsts[name], 0.95):.0f} ms")
-    best, rival = max(ours, key=lambda name: _median(ours[name])), max(alone, key=lambda name: _median(alone[name]))
-    quick = min(firsts, key=lambda name: _at(firsts[name], 0.95))
+                print(f"  {name}: first token p95 {percentile(firsts[name], 0.95):.0f} ms")
+    best, rival = (
+        max(ours, key=lambda name: statistics.median(ours[name])),
+        max(alone, key=lambda name: statistics.median(alone[name])),
+    )
+    quick = min(firsts, key=lambda name: percentile(firsts[name], 0.95))
     return [
         Record(
             name="tokens_per_s_32",
-            value=_median(ours[best]),
+            value=statistics.median(ours[best]),
             unit="tokens/s",
             better="higher",
             n=ROUNDS,
-            peer=Peer(name=f"{rival} alone", version=_version(rival), value=_median(alone[rival])),
+            peer=Peer(name=f"{rival} alone", version=_version(rival), value=statistics.median(alone[rival])),
             model=f"{MODEL}, {best}",
             data=DATA,
         ),
         *(
             Record(
                 name=f"tokens_per_s_32_{name}",
-                value=_median(ours[name]),
+                value=statistics.median(ours[name]),
                 unit="tokens/s",
                 better="higher",
                 n=ROUNDS,
-                peer=Peer(name=f"{name} alone", version=_version(name), value=_median(alone[name])),
+                peer=Peer(name=f"{name} alone", version=_version(name), value=statistics.median(alone[name])),
                 model=f"{MODEL}, {name}",
                 data=DATA,
             )
@@ -94,7 +98,7 @@ def _tokens() -> Sequence[Record]:
         ),
         Record(
             name="first_token_p95_ms_4",
-            value=_at(firsts[quick], 0.95),
+            value=percentile(firsts[quick], 0.95),
             unit="ms",
             better="lower",
             n=len(firsts[quick]),
@@ -107,19 +111,10 @@ def _tokens() -> Sequence[Record]:
 def _release(place: Path, *, engine: str) -> Path:
     """Promote the model in the engine's form; returns where it is."""
     with RunContext.in_folder(place) as ctx:
-        made = demo_model(ctx, max_tokens=TOKENS) if engine == "llamacpp" else _openvino(ctx)
+        made = demo_model(ctx, max_tokens=TOKENS, form=FORMS[engine])
         checkpoint = ctx.store.open(made.checkpoint, Checkpoint)
         folder = ctx.store.folder(checkpoint.id)
         return folder / "model.gguf" if engine == "llamacpp" else folder
-
-
-def _openvino(ctx: RunContext) -> Release:
-    base = open_base("smollm2-135m", ctx=ctx)
-    spec = compress.CompressSpec.parse({"method": {"type": "openvino", "precision": "int4"}})
-    small = compress.run(spec, compress.CompressInputs(checkpoint=base), ctx=ctx)
-    release = released(small, ctx, engine="bench", max_tokens=TOKENS)
-    ctx.ledger.move_alias("production", release.id, expected_version=None, actor="bench", reason="bench")
-    return release
 
 
 def _questions() -> list[str]:
@@ -255,14 +250,6 @@ def _tensor(ids: Sequence[int]) -> object:
     from seekloop.runtime import openvino_modules
 
     return openvino_modules.openvino().Tensor(np.array([ids], dtype=np.int64))
-
-
-def _median(values: Sequence[float]) -> float:
-    return sorted(values)[len(values) // 2]
-
-
-def _at(ordered: Sequence[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def _version(engine: str) -> str:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Corpus, Dataset, Lesson, Release
-from seekloop.artifact.rows import Row, read_rows, write_rows
-from seekloop.artifact.store import Store
+from seekloop.artifact.rows import Row, write_rows
 from seekloop.learn.corrections import findings, rows
 from seekloop.learn.findings import QUARANTINED, Finding
+from seekloop.learn.known import trained_rows
 from seekloop.learn.quarantine import FILE, write_set_aside
 from seekloop.learn.retries import retried
 from seekloop.learn.spec import LearnInputs, LearnSpec
@@ -25,8 +25,6 @@ from seekloop.system import digests
 from seekloop.system.errors import DataError
 
 __all__ = ["run"]
-
-_train = "train.jsonl"
 
 
 def run(spec: LearnSpec, inputs: LearnInputs, *, ctx: RunContext) -> Lesson:
@@ -48,7 +46,7 @@ def run(spec: LearnSpec, inputs: LearnInputs, *, ctx: RunContext) -> Lesson:
         spec,
         form=dataset.answer,
         labels=dataset.labels,
-        known=functools.partial(_trained_on, dataset, ctx.store),
+        known=functools.partial(trained_rows, dataset, store=ctx.store),
     )
     wrong = {one.heard.answer.id for one in found if one.is_error and _going_back_mends(one, dataset)}
     counts = Counts(
@@ -79,11 +77,6 @@ def run(spec: LearnSpec, inputs: LearnInputs, *, ctx: RunContext) -> Lesson:
                 counts=told,
             )
         )
-
-
-def _trained_on(dataset: Dataset, store: Store) -> Iterable[Row]:
-    """The train rows of a dataset; of one that has no such file, none."""
-    return read_rows(store.path(dataset.id, _train)) if _train in dataset.files else ()
 
 
 def _going_back_mends(one: Finding, dataset: Dataset) -> bool:

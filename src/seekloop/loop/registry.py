@@ -16,6 +16,7 @@ from seekloop.system import digests
 from seekloop.system.errors import GateRefused, UsageError
 
 __all__ = [
+    "ROLLBACK",
     "TAINTED",
     "Released",
     "back",
@@ -28,6 +29,8 @@ __all__ = [
     "to",
 ]
 
+ROLLBACK = "rollback: "
+"""How the reason of a move begins that went back."""
 TAINTED = "release.tainted"
 """The event that a release was trained on somebody who was erased since."""
 _before = ("base", "parent", "checkpoint")
@@ -103,7 +106,7 @@ def back(alias: str, *, reason: str, ctx: RunContext) -> Alias:
             stack.append(entry.target)
     if len(stack) < 2:
         raise UsageError("loop.nothing_to_roll_back", alias=alias)
-    version, told = history[-1].version + 1, f"rollback: {reason}"
+    version, told = history[-1].version + 1, f"{ROLLBACK}{reason}"
     return Alias(name=alias, target=stack[-2], version=version, actor=ctx.actor, reason=told, at="")
 
 

@@ -11,6 +11,7 @@ from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Release
 from seekloop.artifact.ledger import Alias
 from seekloop.evaluate.kpis import Counted
+from seekloop.loop import registry
 from seekloop.loop.business import of_the_ledger
 from seekloop.loop.project import ProjectSpec
 from seekloop.loop.roadmap.criteria import Criterion, Report, State, Table, kpi_table, share
@@ -19,8 +20,6 @@ from seekloop.metrics.latency import percentile
 from seekloop.system.errors import LedgerError
 
 __all__ = ["production"]
-
-_rollback = "rollback: "
 
 
 @dataclass
@@ -77,7 +76,7 @@ def _release(history: Sequence[Alias], ctx: RunContext) -> Iterator[Criterion]:
     first = len({move.target for move in history}) == 1
     state: State = "met" if "promote" in verdicts else "unknown" if first else "open"
     yield Criterion(code="roadmap.gated", state=state, facts={"by": history[-1].actor}, source=live)
-    back = [move for move in history if move.reason.startswith(_rollback)]
+    back = [move for move in history if move.reason.startswith(registry.ROLLBACK)]
     facts = {"count": len(back), "at": back[-1].at if back else "-"}
     yield Criterion(code="roadmap.reversible", state="met" if back else "open", facts=facts)
 

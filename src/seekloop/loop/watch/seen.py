@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Sequence
 
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Figure
 from seekloop.artifact.ledger import Answer
-from seekloop.artifact.rows import Row, read_rows
 from seekloop.evaluate import kpis as counting
 from seekloop.evaluate.kpi_spec import TrafficKpi
 from seekloop.learn.corrections import findings
 from seekloop.learn.findings import Finding
+from seekloop.learn.known import trained_rows
 from seekloop.learn.mining.drifting import drift
 from seekloop.learn.mining.kpi import kpi_drop
 from seekloop.learn.mining.seen import of_answers
@@ -28,8 +29,6 @@ from seekloop.system import seeds
 from seekloop.system.errors import UsageError
 
 __all__ = ["see"]
-
-_train = "train.jsonl"
 
 
 def see(spec: ProjectSpec, cycles: Sequence[Cycle], *, ctx: RunContext) -> Seen:
@@ -90,13 +89,8 @@ def _found(spec: ProjectSpec, parent: Released, *, since: str, ctx: RunContext) 
     feedback = ctx.ledger.feedback(after=since)
     spoken = dict.fromkeys(one.answer for one in feedback)
     answers = [answer for one in spoken if (answer := ctx.ledger.kept_answer(one)) is not None]
-    dataset = parent.trained_on
-
-    def trained() -> Iterable[Row]:
-        return read_rows(ctx.store.path(dataset.id, _train)) if _train in dataset.files else ()
-
-    frozen = parent.frozen
-    window = window_of(answers, feedback)
+    trained = functools.partial(trained_rows, parent.trained_on, store=ctx.store)
+    frozen, window = parent.frozen, window_of(answers, feedback)
     return findings(window, spec.learn, form=frozen.answer, labels=frozen.labels, known=trained)
 
 
