@@ -14,7 +14,7 @@ __all__ = ["TOPICS"]
 
 TOPICS = tuple(
     topic
-    for topic in ("gates", "lesson", "mine", "faults", "erase", "passport", "story")
+    for topic in ("gates", "lesson", "mine", "feedback", "faults", "erase", "passport", "story")
     if Path(__file__).with_name(f"learn_{topic}.py").exists()
 )
 

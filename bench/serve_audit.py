@@ -95,7 +95,7 @@ def verification() -> Sequence[Record]:
         ledger.close()
     assert read == ROWS
     return [
-        median_record("audit_verify_events_per_s", rates, unit="events/s", better="higher", data=DATA, threads=2),
+        median_record("audit_verify_per_s", rates, unit="events/s", better="higher", data=DATA, threads=2),
         Record(name="audit_read_per_s", value=reading, unit="answers/s", better="higher", n=read, data=DATA, threads=1),
     ]
 
