@@ -30,6 +30,8 @@ __all__ = ["BODY", "build", "denied", "link", "page", "read_body"]
 
 BODY = 16_384
 """Bytes of a request's body at most."""
+_shared = b"/* desk.css */\n"
+"""Where a page wants the style that all of them have."""
 Ask = Callable[[Desk, Request], Awaitable[Any]]
 
 
@@ -122,8 +124,9 @@ def denied(headers: dict[str, str]) -> Response:
 
 
 def page(name: str) -> tuple[bytes, dict[str, str]]:
-    """A page of ours, and the headers that everything of it is sent with."""
-    text = resources.files("seekloop.app.web").joinpath(name).read_bytes()
+    """A page of ours with the style that all of them have, and the headers that everything of it is sent with."""
+    web = resources.files("seekloop.app.web")
+    text = web.joinpath(name).read_bytes().replace(_shared, web.joinpath("desk.css").read_bytes())
     allowed = {
         part: " ".join(_digest(block) for block in re.findall(rb"<%b>(.*?)</%b>" % (tag, tag), text, re.DOTALL))
         for part, tag in (("script-src", b"script"), ("style-src", b"style"))
