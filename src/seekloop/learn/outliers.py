@@ -4,22 +4,25 @@ By user: a user's corrections disagree with what others say of such texts more o
 exact test, one-sided), beyond the error rate that the spec states for a whole window. The most suspicious user is set
 aside first and the others are compared again without them, so that colluders do not hide behind each other.
 
-One by one: the label is less likely for the text than for all but a stated share of the rows that are known to be
-right. That also finds the poison of many users who give little each.
+One by one: the label fits the text worse than those of all but a stated share of the rows that are known to be right.
+That also finds the poison of many users who give little each, and of campaigns, unless they say of a label that it is
+the one that it is most easily taken for: so do honest people.
 
-A user is never a witness for themselves. A label that nobody else gave says nothing either way.
+A user is never a witness for themselves, and against known rows nobody is. A label that nobody else gave says nothing
+either way.
 """
 
 from __future__ import annotations
 
 import hashlib
+import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from seekloop.artifact.rows import Row
 from seekloop.learn.findings import Finding
-from seekloop.learn.reference import Reference, rank_that_holds
+from seekloop.learn.reference import Fit, Reference, limit_that_holds
 from seekloop.learn.speakers import Speaker
 from seekloop.learn.trust_spec import TrustSpec
 from seekloop.metrics.exact import fisher_greater
@@ -33,16 +36,18 @@ Known = Callable[[], Iterable[Row]]
 _sample = 1000
 _least_rows, _least_others = 50, 20
 _usual_tail = 0.1
-_widest = 1 / 3
-"""A yardstick beyond which a larger share of the labels lies is none."""
+_least_power = 0.5
+"""A yardstick beyond which fewer of the wrong labels lie is none."""
+_least_gap = 1.0
+"""A label whose gap is no more is never implausible, however easy the known rows are."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Limits:
-    usual: int
-    """Rank that a tenth of the known rows lies beyond."""
-    plausible: int | None
-    """Rank that the share `false_alarm` lies beyond; None: that would be nearly every label."""
+    usual: float
+    """Gap that a tenth of the known rows lies beyond."""
+    plausible: float | None
+    """Gap that the share `false_alarm` lies beyond; None: most wrong labels would lie within."""
 
 
 def is_staff(finding: Finding, spec: TrustSpec) -> bool:
@@ -68,20 +73,26 @@ def screened(
         return list(found)
     witnesses = {at: label for at, one in enumerate(found) if (label := _testifies(one, form))}
     every = sorted({*labels, *witnesses.values(), *(row.label for row in known() if row.label)})
-    reference = Reference((found[at].question for at in tested), labels=every)
-    limits = _limits(reference, known, spec=spec)
+    sample = _sampled(known)
+    judged = [found[at].question for at in tested] + [text for text, _ in sample]
+    reference = Reference(judged, labels=every)
+    for row in known():
+        if row.label:
+            reference.add(_question(row), row.label)
+    limits = _limits(reference, sample, spec=spec)
     for at, label in witnesses.items():
-        reference.add(found[at].question, label)
+        reference.add(found[at].question, label, heard=True)
     if reference.rows < _least_rows:
         return list(found)
-    ranks = _ranks(found, tested, witnesses=witnesses, reference=reference)
-    usual = limits.usual if limits else max(1, len(every) // 20)
+    fits = _fits(found, tested, witnesses=witnesses, reference=reference)
+    usual = max(1, len(every) // 20)
+    disagrees = {at: one.gap > limits.usual if limits else one.rank > usual for at, one in fits.items()}
     marks: dict[int, Finding] = {}
-    for at, why in _outlying(found, {at: rank > usual for at, rank in ranks.items()}, spec=spec):
+    for at, why in _outlying(found, disagrees, spec=spec):
         marks[at] = replace(found[at], dropped="outlying_user", evidence=why)
-    for at, rank in ranks.items():
-        if at not in marks and limits and limits.plausible is not None and rank > limits.plausible:
-            why = {"rank": rank, "labels": len(every), "plausible": limits.plausible}
+    for at, fit in fits.items():
+        if at not in marks and limits and limits.plausible is not None and fit.gap > limits.plausible:
+            why = {"rank": fit.rank, "labels": len(every), "gap": fit.gap, "plausible": limits.plausible}
             marks[at] = replace(found[at], dropped="implausible", evidence=why)
     return [marks.get(at, one) for at, one in enumerate(found)]
 
@@ -95,26 +106,27 @@ def _testifies(one: Finding, form: AnswerForm) -> str | None:
     return one.judgement.label if one.is_kept else None
 
 
-def _limits(reference: Reference, known: Known, *, spec: TrustSpec) -> _Limits | None:
-    """Ranks of known rows against the other known rows, of a sample that is the same whenever it is drawn."""
-    sample: list[tuple[str, str, str]] = []
-    for row in known():
-        if row.label:
-            text = _question(row)
-            reference.add(text, row.label)
-            sample.append((hashlib.sha256(row.id.encode()).hexdigest(), text, row.label))
-            if len(sample) >= 2 * _sample:
-                sample = sorted(sample)[:_sample]
+def _sampled(known: Known) -> list[tuple[str, str]]:
+    """Texts and labels of known rows, the same ones whenever they are drawn."""
+    drawn = ((hashlib.sha256(row.id.encode()).hexdigest(), _question(row), row.label) for row in known() if row.label)
+    return [(text, label) for _, text, label in heapq.nsmallest(_sample, drawn)]
+
+
+def _limits(reference: Reference, sample: Sequence[tuple[str, str]], *, spec: TrustSpec) -> _Limits | None:
+    """Gaps of known rows against the other known rows, and of a wrong label in the place of each one's own."""
     if reference.rows < _least_rows:
         return None
-    pairs = [(text, label) for _, text, label in sorted(sample)[:_sample]]
-    drawn = [reference.ranks([pair], without=[pair])[0] for pair in pairs]
-    ranks = [rank for rank in drawn if rank is not None]
-    if len(ranks) < _least_rows:
+    labels, right, wrong = list(reference.labels), list[float](), list[float]()
+    for at, (text, label) in enumerate(sample):
+        others = [one for one in (labels[at % len(labels)], labels[(at + 1) % len(labels)]) if one != label][:1]
+        own, *other = reference.fits([(text, one) for one in (label, *others)], without=[(text, label)])
+        right += [own.gap] if own else []
+        wrong += [one.gap for one in other if one]
+    if len(right) < _least_rows:
         return None
-    plausible = rank_that_holds(ranks, tail=spec.false_alarm)
-    fits = plausible <= max(1, int(len(reference.labels) * _widest))
-    return _Limits(usual=rank_that_holds(ranks, tail=_usual_tail), plausible=plausible if fits else None)
+    plausible = max(_least_gap, limit_that_holds(right, tail=spec.false_alarm))
+    is_strong = sum(gap > plausible for gap in wrong) >= _least_power * max(1, len(wrong))
+    return _Limits(usual=limit_that_holds(right, tail=_usual_tail), plausible=plausible if is_strong else None)
 
 
 def _question(row: Row) -> str:
@@ -122,24 +134,24 @@ def _question(row: Row) -> str:
     return said[-1] if said else ""
 
 
-def _ranks(
+def _fits(
     found: Sequence[Finding], tested: Sequence[int], *, witnesses: Mapping[int, str], reference: Reference
-) -> dict[int, int]:
-    """Place -> rank of its label by everybody but its own speaker; left out where nobody else says anything."""
+) -> dict[int, Fit]:
+    """Place -> how its label fits by everybody but its own speaker; left out where nobody else says anything."""
     own: dict[Speaker, list[int]] = defaultdict(list)
     for at in witnesses:
         own[found[at].heard.speaker].append(at)
     by: dict[Speaker, list[int]] = defaultdict(list)
     for at in tested:
         by[found[at].heard.speaker].append(at)
-    ranks: dict[int, int] = {}
+    fits: dict[int, Fit] = {}
     for speaker, places in by.items():
         asked = [(found[at].question, str(found[at].judgement.label)) for at in places]
         without = [(found[at].question, witnesses[at]) for at in own[speaker]]
-        for at, rank in zip(places, reference.ranks(asked, without=without), strict=True):
-            if rank is not None:
-                ranks[at] = rank
-    return ranks
+        for at, fit in zip(places, reference.fits(asked, without=without, heard=True), strict=True):
+            if fit is not None:
+                fits[at] = fit
+    return fits
 
 
 def _outlying(

@@ -81,8 +81,8 @@ def _sentence(reason: str, evidence: Mapping[str, Any]) -> str:
             ).format(**evidence)
         case "implausible":
             return (
-                "the label is in place {rank} of {labels} for this text, and rows known to be right lie within "
-                "{plausible}"
+                "the label is in place {rank} of {labels} for this text, {gap:.1f} from the likeliest one, and rows "
+                "known to be right lie within {plausible:.1f}"
             ).format(**evidence)
         case "user_cap" | "label_cap" | "caller_cap":
             return f"beyond the {evidence['cap']} that one voice may teach ({reason})"
