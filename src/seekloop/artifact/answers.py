@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, select, update
@@ -34,6 +34,7 @@ _answers = select(schema.event).join(schema.answer, schema.answer.c.seq == schem
 _shadows = select(schema.event).where(schema.event.c.kind == Kind.SHADOWED)
 _page = 2_000
 _feedback = select(schema.event).join(schema.feedback, schema.feedback.c.seq == schema.event.c.seq)
+_spoken_of = schema.feedback.c.answer
 
 
 class AnswerLog:
@@ -182,12 +183,14 @@ class AnswerLog:
                 found.append(Answer(id=event.facts["id"], caller=event.actor, messages=[], arm=arm, **figures, **text))
         return found
 
-    def feedback(self, *, answer: str | None, after: str | None) -> list[Feedback]:
+    def feedback(self, *, answers: Collection[str] | None, after: str | None) -> list[Feedback]:
         """Feedback in the order it was recorded, without what was erased."""
-        query = _feedback if answer is None else _feedback.where(schema.feedback.c.answer == answer)
+        among = [] if answers is None else blocks(sorted({*answers}))
+        queries = [_feedback] if answers is None else [_feedback.where(_spoken_of.in_(block)) for block in among]
         if after is not None:
-            query = self._later(query, after, table=schema.feedback)
-        return [opinion(event, text) for event, text in self._with_texts(query) if text is not None]
+            queries = [self._later(query, after, table=schema.feedback) for query in queries]
+        found = [(event, text) for query in queries for event, text in self._with_texts(query) if text is not None]
+        return [opinion(event, text) for event, text in sorted(found, key=lambda one: one[0].seq)]
 
     def erase(self, identity: str, *, actor: str, reason: str) -> None:
         """Destroy the text of an answer and of the feedback on it, or of one feedback; their figures stay.

@@ -393,17 +393,17 @@ class Ledger:
         """
         return self._payloads.scope(subject)
 
-    def feedback(self, *, answer: str | None = None, after: str | None = None) -> list[Feedback]:
+    def feedback(self, *, answer: str | Collection[str] | None = None, after: str | None = None) -> list[Feedback]:
         """Feedback in the order it was recorded; what was erased is left out.
 
         Args:
-            answer: only on this answer.
+            answer: only on this answer, or on these.
             after: only what was recorded after the feedback with this id, or after this ISO 8601 time.
 
         Raises:
             LedgerError: `after` is neither.
         """
-        return self._answers.feedback(answer=answer, after=after)
+        return self._answers.feedback(answers=[answer] if isinstance(answer, str) else answer, after=after)
 
     def record_shadow(self, shadow: Answer, *, of: str) -> bool:
         """Record what another release would have answered: no answer of production, and feedback cannot reach it.

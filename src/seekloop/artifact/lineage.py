@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,13 @@ from seekloop.system import digests
 from seekloop.system.errors import ArtifactError, LedgerError, SeekloopError
 
 __all__ = [
+    "REWRITTEN",
     "SHREDDED",
     "Found",
     "Hop",
     "Lineage",
     "gather",
+    "replaced",
     "replacement",
     "shredded",
     "trace",
@@ -30,6 +32,8 @@ __all__ = [
     "verify_all",
 ]
 
+REWRITTEN = "data.subject_erased"
+"""The event that a person (its subject) was taken out of data: `replaced`, each artifact -> the one without them."""
 SHREDDED = "artifact.shredded"
 """The event that files of an artifact (its subject) are removed: `files`, and the id `by` that replaces it, or None."""
 _answer_prefix = "ans_"
@@ -126,13 +130,30 @@ def shredded(identity: str, *, ledger: Ledger) -> set[str]:
     return {name for event in ledger.events(kind=SHREDDED, subject=identity) for name in event.facts["files"]}
 
 
+def replaced(ledger: Ledger) -> dict[str, str]:
+    """Every artifact that was written again without a person's rows -> what stands in its place now.
+
+    What replaced an artifact first counts, and what replaced that one: a later replacement of the first itself may hold
+    again what was taken out before.
+    """
+    by: dict[str, str] = {}
+    for event in ledger.events(kind=[REWRITTEN, SHREDDED]):
+        told = event.facts["replaced"] if event.kind == REWRITTEN else {event.subject: event.facts["by"]}
+        for old, new in told.items():
+            if new is not None:
+                by.setdefault(old, new)
+    return {old: _end(old, by) for old in by}
+
+
 def replacement(identity: str, *, ledger: Ledger) -> str:
-    """What stands in the place of an artifact whose files were removed; itself where nothing does."""
-    while True:
-        found = [event.facts["by"] for event in ledger.events(kind=SHREDDED, subject=identity)]
-        if not found or found[-1] is None:
-            return identity
-        identity = found[-1]
+    """What stands in the place of an artifact; itself where nothing does."""
+    return replaced(ledger).get(identity, identity)
+
+
+def _end(identity: str, by: Mapping[str, str]) -> str:
+    while identity in by:
+        identity = by[identity]
+    return identity
 
 
 class _Tracer:

@@ -17,6 +17,7 @@ from typing import Any
 
 from seekloop.artifact.context import Job, RunContext
 from seekloop.artifact.kinds import Artifact, Corpus, Dataset
+from seekloop.artifact.lineage import REWRITTEN
 from seekloop.artifact.rows import Row, read_rows, to_line
 from seekloop.data.findings import REPORT
 from seekloop.data.folds import REPORT as FOLDS
@@ -25,9 +26,7 @@ from seekloop.data.subjects import Whereabouts, whereabouts
 from seekloop.system.errors import DataError
 from seekloop.system.spec import Spec
 
-__all__ = ["EVENT", "EraseSpec", "Erasure", "erase", "rewrite"]
-
-EVENT = "data.subject_erased"
+__all__ = ["EraseSpec", "Erasure", "erase", "rewrite"]
 
 
 class EraseSpec(Spec):
@@ -77,7 +76,7 @@ def erase(subject: str, *, ctx: RunContext) -> Erasure:
         gone.update({"rows": holding.count, "orphans": _orphans(ctx.store.load(holding.artifact), holding, ctx=ctx)})
     done = Erasure(found=found, replaced=replaced, rows=gone["rows"], orphans=gone["orphans"])
     facts = {"replaced": replaced, "rows": done.rows, "trained": list(found.trained)}
-    ctx.ledger.note(EVENT, found.person, facts=facts, actor=ctx.actor)
+    ctx.ledger.note(REWRITTEN, found.person, facts=facts, actor=ctx.actor)
     trained = f"{len(found.trained)} checkpoints were trained on them"
     ctx.progress.say(f"erased {done.rows} rows of {found.person} from {len(replaced)} artifacts; {trained}")
     return done

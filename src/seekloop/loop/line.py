@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Dataset
-from seekloop.artifact.lineage import SHREDDED
+from seekloop.artifact.lineage import REWRITTEN, replaced, replacement
 from seekloop.artifact.projection import Kind
 from seekloop.artifact.rows import read_rows
-from seekloop.data.erase import EVENT
 
 __all__ = ["WITHDRAWN", "as_it_is_now", "line_of", "withdrawn"]
 
@@ -24,10 +23,10 @@ def line_of(dataset: Dataset, *, ctx: RunContext) -> Iterator[Dataset]:
     Raises:
         ArtifactError: one is no longer in the store.
     """
-    replaced = _replaced(ctx)
+    now = replaced(ctx.ledger)
     before: str | None = dataset.id
     while before is not None:
-        one = ctx.store.open(_now(before, replaced), Dataset)
+        one = ctx.store.open(now.get(before, before), Dataset)
         yield one
         before = one.parents.get("parent")
 
@@ -38,7 +37,7 @@ def as_it_is_now(dataset: Dataset, *, ctx: RunContext) -> Dataset:
     Raises:
         ArtifactError: what replaced it is not in the store.
     """
-    identity = _now(dataset.id, _replaced(ctx))
+    identity = replacement(dataset.id, ledger=ctx.ledger)
     return dataset if identity == dataset.id else ctx.store.open(identity, Dataset)
 
 
@@ -50,7 +49,7 @@ def withdrawn(line: Iterable[Dataset], *, ctx: RunContext) -> tuple[str, ...]:
         the line has, so that what concerns others does not change what this line is made from.
     """
     found: set[str] = set()
-    for event in ctx.ledger.events(kind=[Kind.ERASED, EVENT, _person_erased, WITHDRAWN]):
+    for event in ctx.ledger.events(kind=[Kind.ERASED, REWRITTEN, _person_erased, WITHDRAWN]):
         found.add(_answer_of(event.subject, ctx=ctx) if event.kind == Kind.ERASED else event.subject)
     present: set[str] = set()
     for one in line if found else ():
@@ -63,18 +62,3 @@ def _answer_of(identity: str, *, ctx: RunContext) -> str:
     """The answer that an erased text belonged to: a feedback's is the answer that it spoke of."""
     spoken = next(ctx.ledger.events(kind=Kind.FEEDBACK, subject=identity), None)
     return identity if spoken is None else str(spoken.facts["answer"])
-
-
-def _replaced(ctx: RunContext) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for event in ctx.ledger.events(kind=[EVENT, _person_erased, SHREDDED]):
-        found |= event.facts.get("replaced", {})
-        if event.kind == SHREDDED and event.facts["by"] is not None:
-            found[event.subject] = event.facts["by"]
-    return found
-
-
-def _now(identity: str, replaced: dict[str, str]) -> str:
-    while identity in replaced:
-        identity = replaced[identity]
-    return identity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +45,14 @@ def collect(ctx: RunContext, *, after: str | None = None, release: str | None = 
         if answer is not None and release in (None, answer.release):
             answers[answer.id] = answer
             feedback.append(item)
-    decided = list(_decided(ctx, answers, after=after, release=release))
+    decided = _followed(list(_decided(ctx, answers, after=after, release=release)), ctx.ledger)
     rows = sorted(answers.values(), key=lambda answer: (answer.at, answer.id))
     releases = tuple(sorted({answer.release for answer in rows}))
     with ctx.job("serve", TrafficSpec(after=after, release=release)) as job:
         _write(job.path("answers.jsonl"), map(_plain, rows))
         _write(job.path("feedback.jsonl"), map(_plain, sorted(feedback, key=lambda item: (item.at, item.id))))
         # What was said before the window of answers that are taken along counts as much.
-        earlier = [one for answer in rows if answer.id not in fresh for one in ctx.ledger.feedback(answer=answer.id)]
+        earlier = ctx.ledger.feedback(answer=[answer.id for answer in rows if answer.id not in fresh])
         said = statements(ctx.ledger, rows, feedback=[*earlier, *feedback])
         for name, beside in (("consent.jsonl", map(dataclasses.asdict, said)), ("decisions.jsonl", decided)):
             _write_some(job.path(name), list(beside))
@@ -67,9 +67,7 @@ def collect(ctx: RunContext, *, after: str | None = None, release: str | None = 
         )
 
 
-def _decided(
-    ctx: RunContext, answers: dict[str, Answer], *, after: str | None, release: str | None
-) -> Iterator[dict[str, Any]]:
+def _decided(ctx: RunContext, answers: dict[str, Answer], *, after: str | None, release: str | None) -> Iterator[Event]:
     """What reviewers decided on answers of the window, whose answers are added to it; erased ones are left out."""
     begins = None if after is None else since(after)
     for event in ctx.ledger.events(kind=DECIDED):
@@ -82,20 +80,25 @@ def _decided(
             if found is None:
                 continue
             answers[found.id] = found
-        facts = _followed(event, ctx.ledger)
-        yield {"answer": event.subject, "actor": event.actor, "at": event.at, "seq": event.seq, "facts": facts}
+        yield event
 
 
-def _followed(event: Event, ledger: Ledger) -> dict[str, Any]:
-    """What follows from a decision: nothing while reviewers wait for one another; its text is feedback's."""
+def _followed(decided: Sequence[Event], ledger: Ledger) -> list[dict[str, Any]]:
+    """What follows from decisions: nothing while reviewers wait for one another; their texts are those of feedback."""
+    spoken = {event.subject for event in decided if event.facts.get("feedback") is not None}
+    texts = {(one.answer, one.id): one.correction for one in ledger.feedback(answer=spoken)}
+    return [
+        {"answer": event.subject, "actor": event.actor, "at": event.at, "seq": event.seq, "facts": _facts(event, texts)}
+        for event in decided
+    ]
+
+
+def _facts(event: Event, texts: Mapping[tuple[str, str], str | None]) -> dict[str, Any]:
     facts = dict(event.facts)
     if facts.get("state", _settled) != _settled:
         return facts | {"decision": "discard", "label": None, "correction": None}
     named = facts.get("feedback")
-    if named is not None:
-        texts = {one.id: one.correction for one in ledger.feedback(answer=event.subject)}
-        facts["correction"] = texts.get(named)
-    return facts
+    return facts if named is None else facts | {"correction": texts.get((event.subject, named))}
 
 
 def _plain(record: Answer | Feedback) -> dict[str, Any]:

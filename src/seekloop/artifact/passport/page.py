@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from seekloop.artifact.passport.claims import HOPS
 from seekloop.system import digests
 
 __all__ = ["page"]
@@ -179,17 +180,8 @@ def _reverse(claim: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, An
     }
 
 
-_says: Mapping[str, _Say] = MappingProxyType(
-    {
-        "weights": _weights,
-        "forms": _forms,
-        "training": _training,
-        "rows": _rows,
-        "sources": _sources,
-        "decision": _decision,
-        "evaluation": _evaluation,
-        "approval": _approval,
-        "ledger": _ledger,
-        "reverse": _reverse,
-    }
+_ways: tuple[_Say, ...] = (
+    *(_weights, _forms, _training, _rows, _sources),
+    *(_decision, _evaluation, _approval, _ledger, _reverse),
 )
+_says: Mapping[str, _Say] = MappingProxyType(dict(zip(HOPS, _ways, strict=True)))

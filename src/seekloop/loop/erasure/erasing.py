@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +74,7 @@ def plan(target: Target, *, ctx: RunContext) -> Plan:
     """
     search = Search(target, ctx=ctx)
     found = search.run(roots=_known(search.resolved.id, ctx=ctx))
-    ahead = retraining(found.releases, tainted=found.checkpoints, replaced=_replaced(ctx), ctx=ctx)
+    ahead = retraining(found.releases, tainted=found.checkpoints, replaced=lineage.replaced(ctx.ledger), ctx=ctx)
     earlier = _last(DONE, found.id, ctx=ctx)
     if earlier is not None:
         found = dataclasses.replace(found, erased={**earlier.facts, "at": earlier.at})
@@ -130,7 +130,7 @@ class _Erasing:
             found = self._search.run(roots={*found.checkpoints, *begun.facts["checkpoints"]})
             if not remains(found):
                 break
-        ahead = retraining(found.releases, tainted=found.checkpoints, replaced=_replaced(ctx), ctx=ctx)
+        ahead = retraining(found.releases, tainted=found.checkpoints, replaced=lineage.replaced(ctx.ledger), ctx=ctx)
         self._taint(found, ahead)
         done = self._done(found, begun, ahead=ahead)
         self._notes.unlink(missing_ok=True)
@@ -185,7 +185,7 @@ class _Erasing:
                 ctx.progress.say(f"{path.name} cannot be changed, its answers leave it by age: {error}")
 
     def _data(self, found: Affected) -> None:
-        ctx, replaced = self._ctx, _replaced(self._ctx)
+        ctx, replaced = self._ctx, lineage.replaced(self._ctx.ledger)
         for holding in found.holdings:
             replaced = rewrite([holding], person=self._id, ctx=ctx, replaced=replaced)
             files = [*holding.rows, *holding.views, *self._naming(holding.artifact)]
@@ -264,20 +264,6 @@ def _known(identity: str, *, ctx: RunContext) -> set[str]:
     """Checkpoints that earlier erasures of the same found: their rows are gone, their weights are not."""
     events = ctx.ledger.events(kind=(BEGUN, DONE), subject=identity)
     return {checkpoint for event in events for checkpoint in event.facts["checkpoints"]}
-
-
-def _replaced(ctx: RunContext) -> dict[str, str]:
-    """Every artifact whose files were removed -> what stands in its place."""
-    by: Mapping[str, str | None] = {
-        event.subject: event.facts["by"] for event in ctx.ledger.events(kind=lineage.SHREDDED)
-    }
-    found: dict[str, str] = {}
-    for old, new in by.items():
-        if new is not None:
-            while (newer := by.get(new)) is not None:
-                new = newer
-            found[old] = new
-    return found
 
 
 def _last(kind: str, subject: str, *, ctx: RunContext) -> Event | None:
