@@ -48,17 +48,18 @@ RECIPE, SAMPLE = "bank-support_smollm2-135m_lora_cpu", "messages.jsonl"
 CHANGES = (
     "compress={int8: {method: {type: gguf, precision: q8_0}}}",
     "tune.epochs=3",
-    "learn={min_corrections: 6, max_per_caller: 4}",
+    "learn={min_corrections: 6, max_per_caller: 8}",
+    "incremental.strategies=[continue, retrain]",
     "incremental.data.split={validation: 0.0, test: 0.25}",
     "incremental.data.replay={rows: 240}",
     # A month's lesson has a handful of test rows: they can show that a candidate is worse on them, hardly that it is
     # better.
-    "gate={rules: [{require: non_inferior, figure: accuracy, on: frozen, margin: 0.06}, "
+    "gate={rules: [{require: non_inferior, figure: accuracy, on: frozen, margin: 0.08}, "
     "{require: non_inferior, figure: accuracy, on: lesson, margin: 0.35}, "
     "{require: at_most, figure: forgetting_points, value: 2, by: value}], min_rows: 3}",
     "watch={triggers: [{n_errors: 3}, manual], cool_down: 1s, max_a_day: 100}",
-    # Of the few corrections of a good month half are lies when a twentieth of all feedback is; more is a campaign.
-    f"learn.trust={{staff: [{', '.join(f'agent-{number:02d}' for number in range(AGENTS))}], max_poison: 0.75}}",
+    # Where a twentieth of all feedback lies, most of the few corrections of a good month do; still more is a campaign.
+    f"learn.trust={{staff: [{', '.join(f'agent-{number:02d}' for number in range(AGENTS))}], max_poison: 0.7}}",
 )
 """The story's own values over the recipe's."""
 JSON = dict[str, Any]
