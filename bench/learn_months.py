@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import yaml
 
 from bench.learn_scenario import Liar, Scenario, Visitor
 from seekloop.artifact.context import RunContext
-from seekloop.artifact.kinds import Checkpoint, Release
+from seekloop.artifact.kinds import Checkpoint, Release, Report
 from seekloop.artifact.ledger import Answer
 from seekloop.artifact.rows import Message
 from seekloop.loop import registry
-from seekloop.loop.project import Project, recipe_text
+from seekloop.loop.project import FILE, Project, recipe_text
 from seekloop.loop.run import first_round
 from seekloop.loop.steps import Steps
 from seekloop.loop.watch.cycles import Cycle, cycles_of
@@ -35,6 +36,7 @@ from seekloop.serve.access.issue import Grant, issue, rotate
 from seekloop.serve.caller import Role
 from seekloop.serve.process import ServerProcess
 from seekloop.system.errors import LedgerError
+from seekloop.system.files import write_whole
 from seekloop.system.plain import parse_yaml
 from seekloop.system.spec import override
 from seekloop.text import labelled
@@ -55,13 +57,14 @@ CHANGES = (
     # A month's lesson has a handful of test rows: they can show that a candidate is worse on them, hardly that it is
     # better.
     "gate={rules: [{require: non_inferior, figure: accuracy, on: frozen, margin: 0.08}, "
-    "{require: non_inferior, figure: accuracy, on: lesson, margin: 0.35}, "
-    "{require: at_most, figure: forgetting_points, value: 2, by: value}], min_rows: 3}",
+    "{require: non_inferior, figure: accuracy, on: lesson, margin: 0.35}], min_rows: 3}",
     "watch={triggers: [{n_errors: 3}, manual], cool_down: 1s, max_a_day: 100}",
     # Where a twentieth of all feedback lies, most of the few corrections of a good month do; still more is a campaign.
     f"learn.trust={{staff: [{', '.join(f'agent-{number:02d}' for number in range(AGENTS))}], max_poison: 0.7}}",
 )
 """The story's own values over the recipe's."""
+BUDGET = 0.02
+"""Of accuracy on the frozen rows: what the desk lets any later release have forgotten of what the first one knew."""
 JSON = dict[str, Any]
 
 
@@ -88,15 +91,32 @@ def live(made: Project, scenario: Scenario, *, ctx: RunContext) -> None:
         if ctx.ledger.alias(made.spec.alias) is None:
             first_round(made.spec, Steps(ctx, "month 0"))
         first = registry.released(made.spec.alias, ctx=ctx).release
+        _set_floor(made, first, ctx=ctx)
         facts = {"release": first.id, "seconds": ctx.clock.monotonic() - started}
         ctx.ledger.note(BEGUN, "month 0", facts=facts, actor="story")
     (begun,) = ctx.ledger.events(kind=BEGUN)
+    made = Project.open(made.folder)
     done = {event.subject for event in ctx.ledger.events(kind=CYCLE)}
     frozen = ctx.store.open(begun.facts["release"], Release)
     with ServerProcess(made.folder, alias=made.spec.alias) as server:
         for month in range(1, scenario.months + 1):
             if f"month {month}" not in done:
                 _month(made, month, scenario=scenario, server=server, frozen=frozen, ctx=ctx)
+
+
+def _set_floor(made: Project, first: Release, *, ctx: RunContext) -> None:
+    """The desk's own rule, once the first release is known: none may be below it by more than the budget.
+
+    Forgetting is not held against the parent here: of releases that are as good as each other one is lucky on the
+    frozen rows now and then, and all that follow would be held for it.
+    """
+    accuracy = ctx.store.open(first.report, Report).figure("accuracy").value
+    path = made.folder / FILE
+    values = parse_yaml(path.read_text("utf-8"), where=FILE)
+    floor = {"require": "at_least", "figure": "accuracy", "value": round(accuracy - BUDGET, 4), "by": "value"}
+    rules = [rule for rule in values["gate"]["rules"] if rule["require"] != floor["require"]]
+    values["gate"]["rules"] = [*rules, floor]
+    write_whole(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True).encode())
 
 
 def _month(

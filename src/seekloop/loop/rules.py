@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from seekloop.system.spec import Spec
 
@@ -60,6 +60,15 @@ class AtLeast(_OneFigure):
     require: Literal["at_least"] = "at_least"
     value: float
     """The floor."""
+    by: Literal["interval", "value"] = "interval"
+    """`value`: the measured value itself is held against the floor, for example what the first release had on its
+    frozen rows, less what may be forgotten."""
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """`by` stands there where it says something: rules from before it had a name keep their digest."""
+        found: dict[str, Any] = written(self)
+        return {name: value for name, value in found.items() if (name, value) != ("by", "interval")}
 
 
 class AtMost(_OneFigure):

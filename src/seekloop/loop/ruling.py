@@ -84,8 +84,9 @@ def _state(
     better: Literal["higher", "lower"],
 ) -> State:
     """The rule against an interval: of the difference for the first two rules, of the figure for the others."""
-    if isinstance(rule, AtMost) and rule.by == "value":
-        return "passed" if value <= rule.value else "failed"
+    if isinstance(rule, AtLeast | AtMost) and rule.by == "value":
+        holds = value <= rule.value if isinstance(rule, AtMost) else value >= rule.value
+        return "passed" if holds else "failed"
     low, high = ci if better == "higher" or isinstance(rule, AtLeast | AtMost) else (-ci[1], -ci[0])
     if isinstance(rule, NonInferior):
         return _states[non_inferior((low, high), rule.margin)]
@@ -268,7 +269,8 @@ def _some(names: tuple[str, ...]) -> str:
 
 
 def _code(rule: NonInferior | Better | AtLeast | AtMost) -> str:
-    return "gates.at_most_value" if isinstance(rule, AtMost) and rule.by == "value" else _codes[rule.require]
+    by_value = isinstance(rule, AtLeast | AtMost) and rule.by == "value"
+    return (_codes_by_value if by_value else _codes)[rule.require]
 
 
 _states: Mapping[str, State] = MappingProxyType({"yes": "passed", "no": "failed", "inconclusive": "inconclusive"})
@@ -279,4 +281,7 @@ _codes: Mapping[str, str] = MappingProxyType(
         "at_least": "loop.gate_at_least",
         "at_most": "loop.gate_at_most",
     }
+)
+_codes_by_value: Mapping[str, str] = MappingProxyType(
+    {"at_least": "gates.at_least_value", "at_most": "gates.at_most_value"}
 )
