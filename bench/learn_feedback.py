@@ -63,7 +63,7 @@ class Case:
     @property
     def name(self) -> str:
         """In the names of figures."""
-        return f"{self.kind}_{round(100 * self.share)}pct_{self.accounts}" if self.share else "honest"
+        return f"{self.kind}_{round(100 * self.share)}pct_{self.accounts}" if self.share else "no_lies"
 
 
 CASES = (
@@ -170,7 +170,7 @@ def _plain(pools: Sequence[_Pool]) -> Sequence[Record]:
 def _shares(name: str, case: Case, ours: Sequence[float], voted: Sequence[float]) -> Record:
     """Median over months, beside a vote of three about each row."""
     middle = sorted(voted)[len(voted) // 2]
-    peer = Peer(name=f"majority of {VOICES} voices a row", version="1", value=middle)
+    peer = Peer(name=f"majority of {VOICES} people asked about each row", version="1", value=middle)
     return median_record(
         f"{name}_{case.name}", ours, unit="share", better="lower", peer=peer, data=DATA, seed=SEED, threads=1
     )

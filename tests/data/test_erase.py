@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from seekloop.artifact import lineage
 from seekloop.artifact.kinds import Checkpoint, Corpus, Dataset
 from seekloop.artifact.rows import read_rows
-from seekloop.data.erase import EVENT, EraseSpec, erase
+from seekloop.data.erase import EraseSpec, erase
 from seekloop.data.subjects import whereabouts
 from seekloop.system.errors import DataError
 
@@ -114,10 +115,18 @@ def test_a_copy_that_was_replayed_is_counted_as_replayed(write, make, room):
 
 def test_erasing_is_recorded_without_saying_who(made, room):
     done = erase("13812345678", ctx=room)
-    event = next(room.ledger.events(kind=EVENT))
+    event = next(room.ledger.events(kind=lineage.REWRITTEN))
     assert (event.subject, event.facts["replaced"]) == (done.found.person, done.replaced)
     assert "1234" not in str(event.facts)
     room.ledger.verify()
+
+
+def test_what_stands_in_the_place_of_a_dataset_has_nobody_who_was_ever_erased_from_it(made, room):
+    first, second = erase("C1", ctx=room), erase("C2", ctx=room)
+    now = lineage.replacement(made.dataset.id, ledger=room.ledger)
+    assert now == second.replaced[first.replaced[made.dataset.id]]
+    left = {row.subject for rows in rows_of(room, now).values() for row in rows}
+    assert left and not left & {first.found.person, second.found.person}
 
 
 def test_a_person_who_is_nowhere_is_refused(made, room):

@@ -1,15 +1,12 @@
 """Kept answers to put on shelves, and a Redis server where one is installed."""
 
 import dataclasses
-import shutil
-import socket
-import subprocess
-import time
 
 import pytest
 
 from seekloop.runtime.generate.backend import Chance
 from seekloop.serve.cache.kept import Kept
+from tests.redis_server import redis_server
 
 WHOLE = Kept(
     answer="ans_1",
@@ -38,29 +35,5 @@ def keep():
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory):
     """A private Redis server on a free port of this machine."""
-    pytest.importorskip("redis", reason="redis is not installed: pip install 'seekloop[redis]'")
-    program = shutil.which("redis-server") or shutil.which("valkey-server")
-    if program is None:
-        pytest.skip("no redis-server here: apt-get install redis-server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("redis")
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        _wait_for(port)
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def _wait_for(port):
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.01)
-    pytest.fail("redis-server did not listen")
+    with redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url

@@ -20,22 +20,27 @@ from seekloop.loop.erasure.affected import Affected
 from seekloop.loop.erasure.erasing import Erased, Plan, remains
 from seekloop.loop.erasure.retrain import Again, Retraining
 from seekloop.loop.erasure.target import Target
-from seekloop.loop.project import Project
+from seekloop.loop.project import FILE, Project
+from seekloop.serve.cache.shared import SharedCache
 from seekloop.system import digests
 from seekloop.system.files import write_whole
 
-__all__ = ["affected", "erase", "hold", "lift", "retain"]
+__all__ = ["AWAY", "STAYS", "affected", "erase", "hold", "lift", "retain"]
 
 STAYS = (
     "not erased: weights, until they are trained again; backups, exports and copies made before; source files outside "
     "the project; work in progress; the figures, times and signatures of the events and their anchors"
+)
+AWAY = (
+    "the response cache on {cache} cannot be reached: no gateway gives these answers any more, and their copies leave "
+    "it when a gateway or the same erasure finds it again, or by age"
 )
 
 
 def affected(*, given: Asked, folder: Path, as_json: bool) -> None:
     """Print everything that the target got into."""
     with context_of(folder) as ctx:
-        found = erasing.plan(_target(given), ctx=ctx).found
+        found = erasing.plan(_target(given), ctx=ctx, cache=_cache(folder)).found
     if as_json:
         print_json({"command": "affected", **found.as_json()})
         return
@@ -45,11 +50,12 @@ def affected(*, given: Asked, folder: Path, as_json: bool) -> None:
 
 def erase(*, given: Asked, plan: bool, reason: str, folder: Path, as_json: bool) -> None:
     """Erase the target, or show what that would do."""
+    cache = _cache(folder)
     with context_of(folder) as ctx:
         if plan:
-            _show_plan(erasing.plan(_target(given), ctx=ctx), as_json=as_json)
+            _show_plan(erasing.plan(_target(given), ctx=ctx, cache=cache), as_json=as_json)
             return
-        done = erasing.erase(_target(given), reason=reason, ctx=ctx)
+        done = erasing.erase(_target(given), reason=reason, ctx=ctx, cache=cache)
         specs = [_write_specs(one, done, ctx=ctx) for one in done.retraining]
     if as_json:
         print_json({"command": "erase", **dataclasses.asdict(done), "commands": specs, "stays": STAYS})
@@ -79,6 +85,11 @@ def lift(*, given: Asked, reason: str, folder: Path) -> None:
     """Take the legal hold away."""
     with context_of(folder) as ctx:
         print("\n".join(holds.lift(_target(given), reason=reason, ctx=ctx)))
+
+
+def _cache(folder: Path) -> SharedCache | None:
+    """The cache that the project's gateways share on a server; None: there is none."""
+    return SharedCache.of(Project.open(folder).spec.gateway.cache) if (folder / FILE).exists() else None
 
 
 def _target(given: Asked) -> Target:
@@ -149,6 +160,8 @@ def _show(done: Erased, commands: Iterable[str]) -> None:
         f"{done.id}: {facts['rows']} rows and {facts['lines']} lines out of {facts['artifacts']} artifacts, "
         f"{facts['texts']} texts; {facts['left']} left"
     )
+    if "away" in facts:
+        print(AWAY.format(cache=facts["away"]))
     for line in (*_told(done.retraining), *commands):
         print(line)
     print(STAYS)

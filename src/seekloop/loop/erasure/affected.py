@@ -18,9 +18,11 @@ from seekloop.data.holdings import Holding, Seeker, Sought
 from seekloop.loop.erasure.lines import Lines, lines_of
 from seekloop.loop.erasure.target import Resolved, Target, resolve
 from seekloop.serve.cache.away import kept_of
+from seekloop.serve.cache.shared import SharedCache
+from seekloop.serve.cache.shelf import ShelfFault
 from seekloop.system.errors import ArtifactError
 
-__all__ = ["EXPORTED", "Affected", "Search", "affected", "cache_files"]
+__all__ = ["EXPORTED", "Affected", "Search", "cache_files"]
 
 EXPORTED = "artifact.exported"
 """The event that an artifact (its subject) was copied out of the store."""
@@ -51,7 +53,7 @@ class Affected:
     served: int
     """Answers to whomever that releases of these checkpoints wrote."""
     cached: int
-    """Copies of its answers in cache files of this machine."""
+    """Copies of its answers in cache files of this machine, and on the server that the project's gateways share."""
     exports: tuple[str, ...]
     """Where copies of such artifacts were put, as far as it is known."""
     unreadable: tuple[str, ...]
@@ -84,11 +86,15 @@ class Search:
         target: what is asked for.
         ctx: the project.
         rows: ids of rows that are known to be among them.
+        cache: which the project's gateways share on a server.
     """
 
-    def __init__(self, target: Target, *, ctx: RunContext, rows: Collection[str] = ()) -> None:
+    def __init__(
+        self, target: Target, *, ctx: RunContext, rows: Collection[str] = (), cache: SharedCache | None = None
+    ) -> None:
         self.resolved: Resolved = resolve(target, ctx=ctx)
         self._ctx = ctx
+        self._cache = cache
         self._holdings: dict[str, Holding] = {}
         self._lines: dict[str, Lines] = {}
         self._read: set[str] = set()
@@ -120,7 +126,7 @@ class Search:
             lessons=tuple(lessons),
             held=held,
             served=sum(held.served[release] for release in releases),
-            cached=_cached(held.answers, ctx=ctx),
+            cached=_cached(held.answers, cache=self._cache, ctx=ctx),
             exports=tuple(_exports({*holding, *checkpoints}, ctx=ctx)),
             unreadable=tuple(self._unreadable),
         )
@@ -178,20 +184,6 @@ class Search:
         self._read.add(identity)
 
 
-def affected(target: Target, *, ctx: RunContext) -> Affected:
-    """Everything that a target got into.
-
-    Args:
-        target: a person, rows, answers or source files.
-        ctx: the project.
-
-    Raises:
-        UsageError: nothing is asked for, or users of several tenants have this id.
-        LedgerError: an event was changed, or the keys of texts cannot be had.
-    """
-    return Search(target, ctx=ctx).run()
-
-
 def cache_files(ctx: RunContext) -> list[Path]:
     """Cache files of gateways beside the project's ledger."""
     return sorted(ctx.work.parent.glob("*cache*.db"))
@@ -235,8 +227,13 @@ def _children(parents: Iterable[str], kind: str, *, ctx: RunContext) -> dict[str
     }
 
 
-def _cached(answers: Collection[str], *, ctx: RunContext) -> int:
+def _cached(answers: Collection[str], *, cache: SharedCache | None, ctx: RunContext) -> int:
     count = 0
+    if cache is not None and answers:
+        try:
+            count += cache.count(answers)
+        except ShelfFault as error:
+            ctx.progress.say(f"{cache.name} cannot be looked at: {error}")
     for path in cache_files(ctx) if answers else ():
         try:
             count += kept_of(path, answers)

@@ -28,6 +28,8 @@ from seekloop.loop.erasure.retrain import Retraining, retraining
 from seekloop.loop.erasure.target import BEGUN, Target, resolve
 from seekloop.loop.registry import TAINTED
 from seekloop.serve.cache.away import drop_kept
+from seekloop.serve.cache.shared import SharedCache
+from seekloop.serve.cache.shelf import ShelfFault
 from seekloop.system import digests
 from seekloop.system.errors import UsageError
 from seekloop.system.files import write_whole
@@ -65,14 +67,20 @@ class Erased:
     """Whether it had been done before, and nothing was left to do."""
 
 
-def plan(target: Target, *, ctx: RunContext) -> Plan:
+def plan(target: Target, *, ctx: RunContext, cache: SharedCache | None = None) -> Plan:
     """What erasing a target would do; nothing is changed.
 
+    Args:
+        target: a person, rows, answers or source files.
+        ctx: the project.
+        cache: which its gateways share on a server.
+
     Raises:
+        MissingPackage: the package that reaches the cache's server is not installed.
         UsageError: nothing is asked for, or users of several tenants have this id.
         LedgerError: an event was changed, or the keys of texts cannot be had.
     """
-    search = Search(target, ctx=ctx)
+    search = Search(target, ctx=ctx, cache=cache)
     found = search.run(roots=_known(search.resolved.id, ctx=ctx))
     ahead = retraining(found.releases, tainted=found.checkpoints, replaced=lineage.replaced(ctx.ledger), ctx=ctx)
     earlier = _last(DONE, found.id, ctx=ctx)
@@ -81,15 +89,19 @@ def plan(target: Target, *, ctx: RunContext) -> Plan:
     return Plan(found=found, retraining=ahead, held=holds_of(search.resolved.scopes, found.held.answers, ctx=ctx))
 
 
-def erase(target: Target, *, reason: str, ctx: RunContext) -> Erased:
+def erase(target: Target, *, reason: str, ctx: RunContext, cache: SharedCache | None = None) -> Erased:
     """Erase a target, or go on where that was interrupted.
 
+    A server of the cache that is away keeps nobody from being erased: it is said, no gateway gives these answers, and
+    one that finds the server again removes them, as does the same erasure once more.
+
     Raises:
+        MissingPackage: as for `plan`.
         UsageError: nothing carries it, or a legal hold is on it; as for `plan` too.
         LedgerError: as for `plan`.
         ArtifactError: the disk is full; the same again goes on from there.
     """
-    return _Erasing(target, reason=reason, ctx=ctx).run()
+    return _Erasing(target, reason=reason, ctx=ctx, cache=cache).run()
 
 
 def remains(found: Affected) -> int:
@@ -100,11 +112,13 @@ def remains(found: Affected) -> int:
 class _Erasing:
     """One erasure."""
 
-    def __init__(self, target: Target, *, reason: str, ctx: RunContext) -> None:
+    def __init__(self, target: Target, *, reason: str, ctx: RunContext, cache: SharedCache | None) -> None:
         self._ctx = ctx
+        self._cache = cache
+        self._away = False
         self._id = resolve(target, ctx=ctx).id
         self._notes = ctx.work / "erasing" / f"{digests.of_json(self._id).rpartition(':')[2]}.json"
-        self._search = Search(target, ctx=ctx, rows=self._remembered())
+        self._search = Search(target, ctx=ctx, rows=self._remembered(), cache=cache)
         self._target = target
         self._people = sorted(person.pseudonym for person in self._search.resolved.people)
         for subject in target.subjects:
@@ -183,6 +197,18 @@ class _Erasing:
                 drop_kept(path, found.held.answers)
             except sqlite3.Error as error:
                 ctx.progress.say(f"{path.name} cannot be changed, its answers leave it by age: {error}")
+        self._drop_shared(found.held.answers)
+
+    def _drop_shared(self, answers: Collection[str]) -> None:
+        """Remove copies from the server that gateways share; it is asked no more once it was away."""
+        if self._cache is None or self._away or not answers:
+            return
+        try:
+            count = self._cache.drop(answers)
+            self._ctx.progress.say(f"{self._cache.name}: {count} copies out")
+        except ShelfFault as error:
+            self._away = True
+            self._ctx.progress.say(f"{self._cache.name} cannot be reached, gateways clean it when it is back: {error}")
 
     def _data(self, found: Affected) -> None:
         ctx, replaced = self._ctx, lineage.replaced(self._ctx.ledger)
@@ -255,6 +281,8 @@ class _Erasing:
             "retrain": [{"release": one.release, "clean": one.clean, "minutes": one.minutes} for one in ahead],
             "reason": self._reason,
         }
+        if self._away and self._cache is not None:
+            facts["away"] = self._cache.name
         ctx.ledger.note(DONE, self._id, facts=facts, actor=ctx.actor)
         replaced = {event.subject: event.facts["by"] for event in shredded}
         return Erased(id=self._id, facts=facts, replaced=replaced, retraining=ahead)

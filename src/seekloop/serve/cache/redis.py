@@ -65,6 +65,11 @@ class RedisShelf:
         keys = await self._asked("SMEMBERS", _index(answer))
         await self._asked("UNLINK", _index(answer), *(_prefix + key.decode() for key in keys))
 
+    async def copies(self, answer: str) -> int:
+        """How many copies of the answer with this id are there."""
+        keys = await self._asked("SMEMBERS", _index(answer))
+        return int(await self._asked("EXISTS", *(_prefix + key.decode() for key in keys))) if keys else 0
+
     async def clear(self) -> None:
         """Forget everything that any gateway keeps there."""
         cursor = b"0"
