@@ -85,6 +85,14 @@ def test_feedback_is_found_by_answer_and_after_an_id(both):
     assert [item.id for item in both.feedback(after="a")] == ["b", "c"]
 
 
+def test_feedback_on_many_answers_comes_in_the_order_it_was_recorded(both):
+    both.record_answers([an_answer(n) for n in range(600)])
+    order = [f"ans_{n:04x}" for n in reversed(range(600))]
+    both.record_feedback_batch([a_feedback(f"fb {identity}", answer=identity) for identity in order])
+    assert [item.answer for item in both.feedback(answer=order[:-1])] == order[:-1]
+    assert both.feedback(answer=[]) == []
+
+
 def test_an_erased_answer_is_gone_with_its_feedback_and_the_chain_still_holds(both, tamper):
     both.record_answers([an_answer(0), an_answer(1)])
     both.record_feedback(a_feedback(comment="我叫李雷"))
