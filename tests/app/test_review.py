@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import shutil
@@ -17,6 +19,7 @@ from typer.testing import CliRunner
 from seekloop.app.main import app
 from seekloop.app.web.links import Links
 from seekloop.app.web.listening import in_thread
+from seekloop.app.web.rating import page
 from seekloop.app.web.review import build
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.ledger import Answer
@@ -241,3 +244,11 @@ def test_a_mistake_is_named(folder, words, code):
     with pytest.raises(SeekloopError) as caught:
         CliRunner().invoke(app, ["review", *words, "-p", str(folder)], catch_exceptions=False)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("name", ["rating.html", "review.html"])
+def test_a_page_stands_alone_with_the_style_that_the_pages_share(name):
+    text, headers = page(name)
+    assert b"--accent:" in text and b"desk.css */\n" not in text
+    style = re.search(rb"<style>(.*?)</style>", text, re.DOTALL)[1]
+    assert base64.b64encode(hashlib.sha256(style).digest()).decode() in headers["Content-Security-Policy"]

@@ -76,10 +76,12 @@ def screened(
     sample = _sampled(known)
     judged = [found[at].question for at in tested] + [text for text, _ in sample]
     reference = Reference(judged, labels=every)
+    # Few rows are no yardstick of their own: they are one word among others then.
+    are_few = len(sample) < _least_rows
     for row in known():
         if row.label:
-            reference.add(_question(row), row.label)
-    limits = _limits(reference, sample, spec=spec)
+            reference.add(_question(row), row.label, heard=are_few)
+    limits = None if are_few else _limits(reference, sample, spec=spec)
     for at, label in witnesses.items():
         reference.add(found[at].question, label, heard=True)
     if reference.rows < _least_rows:
@@ -114,8 +116,6 @@ def _sampled(known: Known) -> list[tuple[str, str]]:
 
 def _limits(reference: Reference, sample: Sequence[tuple[str, str]], *, spec: TrustSpec) -> _Limits | None:
     """Gaps of known rows against the other known rows, and of a wrong label in the place of each one's own."""
-    if reference.rows < _least_rows:
-        return None
     labels, right, wrong = list(reference.labels), list[float](), list[float]()
     for at, (text, label) in enumerate(sample):
         others = [one for one in (labels[at % len(labels)], labels[(at + 1) % len(labels)]) if one != label][:1]
