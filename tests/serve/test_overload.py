@@ -29,10 +29,12 @@ class Site:
 
     @contextlib.contextmanager
     def streaming(self, who):
-        """A request that is being answered inside the block, and given up at its end."""
+        """A request whose answer has begun to come inside the block, and that is given up at its end."""
         body = {"model": "production", "messages": TELL, "stream": True}
         sent = {"Authorization": f"Bearer {who}"}
         with httpx2.stream("POST", f"{self.url}/v1/chat/completions", json=body, headers=sent) as response:
+            lines = response.iter_lines()
+            assert any("and" in line for line in lines)
             yield response
 
 
@@ -98,6 +100,29 @@ def test_a_high_tier_does_not_wait_behind_the_low_one(site, until):
         rows = [row.id for row in served.gateway.ledger.answers()]
     assert set(rows[1:]) == {first, *answers}
     assert rows[1] == first
+
+
+def test_tier_0_takes_a_stream_whose_answer_can_be_begun_again_and_nothing_of_it_is_lost(site, until):
+    with site(streams=1) as served, ThreadPoolExecutor(2) as pool:
+        low = pool.submit(served.ask, "low")
+        until(lambda: served.gateway.running == 1)
+        high = pool.submit(served.ask, "high", max_tokens=1)
+        answers = [future.result().json() for future in (high, low)]
+        metrics = httpx2.get(f"{served.url}/metrics", headers={"Authorization": "Bearer low"}).text
+        rows = list(served.gateway.ledger.answers())
+    assert [row.id for row in rows] == [answer["id"] for answer in answers]
+    assert answers[1]["choices"][0]["message"]["content"] == SCRIPT["Tell me"].strip()
+    assert [row.decoding.get("sent_back") for row in rows] == [None, 1]
+    assert 'vllm:num_preemptions_total{model_name="production"} 1.0' in metrics
+
+
+def test_an_answer_that_has_begun_to_come_keeps_its_stream(site, until):
+    with site(streams=1) as served, ThreadPoolExecutor(1) as pool:
+        with served.streaming("low"):
+            high = pool.submit(served.ask, "high", max_tokens=1)
+            until(lambda: served.gateway.admission.waiting == 1)
+            assert served.gateway.admission.sent_back == 0
+        assert high.result().status_code == 200
 
 
 def test_the_process_says_that_it_lives_while_everybody_waits(site, until):

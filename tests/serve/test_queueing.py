@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import random
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from seekloop.serve.queueing.line import Line, Ticket
 from seekloop.serve.queueing.options import QueueOptions
 from seekloop.serve.queueing.patience import patience
 from seekloop.serve.queueing.rates import Rate, Reading
+from seekloop.serve.queueing.turn import Turn
 from seekloop.system.clock import ManualClock, SystemClock
 from seekloop.system.errors import EngineError, UsageError
 
@@ -29,16 +31,16 @@ class Crowd:
         self.started = []
         """Who was let in out of the queue, each with those who waited at that moment."""
 
-    def enter(self, tier=1, tokens=1, patience_s=NEVER):
-        ticket = Ticket(tier=tier, tokens=tokens, came=self.now, deadline=self.now + patience_s)
+    def enter(self, tier=1, tokens=1, patience_s=NEVER, *, yields=False):
+        back = (lambda: None) if yields else None
+        ticket = Ticket(tier=tier, tokens=tokens, came=self.now, deadline=self.now + patience_s, back=back)
         self._move(self.line.settle(self.now))
         try:
-            shed = self.line.enter(ticket, now=self.now, read_per_s=self.read_per_s)
+            moves = self.line.enter(ticket, now=self.now, read_per_s=self.read_per_s)
         except EngineError as error:
             self.ended.append((ticket, error.code))
             return error
-        self.waiting = [one for one in self.waiting if one not in shed]
-        self.ended += [(one, "shed") for one in shed]
+        self._move(moves)
         (self.inside if ticket.place == "inside" else self.waiting).append(ticket)
         return ticket
 
@@ -53,6 +55,12 @@ class Crowd:
         self.line.drop(ticket)
 
     def _move(self, moves):
+        for ticket in moves.shed:
+            self.waiting.remove(ticket)
+            self.ended.append((ticket, "shed"))
+        for ticket in moves.back:
+            self.inside.remove(ticket)
+            self.waiting.insert(0, ticket)
         for ticket in moves.late:
             self.waiting.remove(ticket)
             self.ended.append((ticket, "late"))
@@ -62,7 +70,7 @@ class Crowd:
             self.inside.append(ticket)
 
 
-COMES = st.tuples(st.just("enter"), st.integers(0, 3), st.integers(1, 20), st.sampled_from([0.5, 3.0, 20.0, NEVER]))
+COMES = st.tuples(st.just("enter"), st.integers(0, 3), st.integers(1, 20), st.sampled_from([0.5, 3.0, 20.0, NEVER]), st.booleans())
 STEPS = st.lists(
     st.one_of(
         COMES,
@@ -84,6 +92,7 @@ BOUNDS = st.fixed_dictionaries(
         "reserved": st.none() | st.integers(0, 5),
         "reserve_s": st.floats(0, 10),
         "turn": st.integers(2, 5),
+        "sent_back": st.integers(0, 2),
         "read_per_s": st.none() | st.floats(0.1, 100),
     }
 )
@@ -93,7 +102,8 @@ def walk(crowd, steps):
     """Do the steps, and yield after each one."""
     for step, *numbers in steps:
         if step == "enter":
-            crowd.enter(*numbers)
+            *numbers, yields = numbers
+            crowd.enter(*numbers, yields=yields)
         elif step == "pass":
             crowd.now += numbers[0]
         elif step == "leave" and crowd.inside:
@@ -151,6 +161,19 @@ def test_nobody_is_started_after_the_deadline(steps, bounds):
 
 
 @given(STEPS, BOUNDS)
+def test_nobody_is_sent_back_more_often_than_allowed_or_for_a_tier_that_is_not_the_highest(steps, bounds):
+    crowd = Crowd(**bounds)
+    before = 0
+    for (step, *numbers), _ in zip(steps, walk(crowd, steps), strict=True):
+        everybody = [*crowd.waiting, *crowd.inside, *(one for one, _ in crowd.ended)]
+        assert all(one.sent_back <= crowd.options.sent_back for one in everybody)
+        assert all(one.sent_back == 0 for one in everybody if one.tier == 0 or one.back is None)
+        assert crowd.line.sent_back == sum(one.sent_back for one in everybody)
+        assert crowd.line.sent_back == before or (step, numbers[0]) == ("enter", 0)
+        before = crowd.line.sent_back
+
+
+@given(STEPS, BOUNDS)
 def test_a_stream_is_idle_only_where_it_is_kept_for_tier_0_or_nobody_waits(steps, bounds):
     crowd = Crowd(**{**bounds, "reserve_s": 0.0, "reserved": 0})
     for _ in walk(crowd, steps):
@@ -181,6 +204,80 @@ def test_once_tier_0_was_there_a_part_of_the_streams_is_kept_for_it_for_a_while(
     crowd.now = 61
     crowd.enter(tier=1)
     assert len(crowd.inside) == 4
+
+
+def test_tier_0_takes_the_stream_of_the_lowest_that_began_last_and_that_one_is_next():
+    crowd = Crowd(streams=4, reserved=0)
+    kept, first, second, higher = (crowd.enter(tier=tier, yields=yields) for tier, yields in TAKEN)
+    others = [crowd.enter(tier=2) for _ in range(2)]
+    high = crowd.enter(tier=0)
+    assert (high.place, second.place, crowd.waiting) == ("inside", "waiting", [second, *others])
+    assert (kept.place, first.place, higher.place) == ("inside",) * 3
+    crowd.leave(crowd.inside.index(high))
+    assert [second.place, *(one.place for one in others)] == ["inside", "waiting", "waiting"]
+
+
+TAKEN = [(2, False), (2, True), (2, True), (1, True)]
+
+
+def test_whoever_was_sent_back_often_enough_keeps_the_stream_and_tier_0_waits():
+    crowd = Crowd(streams=1, reserved=0, sent_back=1)
+    low = crowd.enter(tier=2, yields=True)
+    crowd.enter(tier=0)
+    crowd.leave()
+    assert (low.place, low.sent_back) == ("inside", 1)
+    assert crowd.enter(tier=0).place == "waiting"
+
+
+def test_tier_0_does_not_overtake_its_own_by_taking_a_stream():
+    crowd = Crowd(streams=1, reserved=0)
+    low = crowd.enter(tier=2)
+    first = crowd.enter(tier=0)
+    low.back = lambda: None
+    assert crowd.enter(tier=0).place == "waiting"
+    crowd.leave()
+    assert first.place == "inside"
+
+
+@pytest.mark.parametrize("bounds", [{"max_requests": 0}, {"tier_requests": 0}])
+def test_nobody_is_sent_back_to_a_queue_without_room(bounds):
+    crowd = Crowd(streams=1, reserved=0, **bounds)
+    low = crowd.enter(tier=2, yields=True)
+    assert crowd.enter(tier=0).code == "queueing.full"
+    assert low.place == "inside"
+
+
+def test_a_queue_that_is_full_loses_its_newest_to_the_one_that_is_sent_back():
+    crowd = Crowd(streams=1, max_requests=2)
+    low = crowd.enter(tier=2, yields=True)
+    first, second = crowd.enter(tier=2), crowd.enter(tier=2)
+    crowd.enter(tier=0)
+    assert crowd.ended == [(second, "shed")]
+    assert crowd.waiting == [low, first]
+
+
+def test_nobody_is_sent_back_whose_deadline_is_over():
+    crowd = Crowd(streams=1)
+    low = crowd.enter(tier=2, patience_s=5, yields=True)
+    crowd.now = 6
+    assert crowd.enter(tier=0).place == "waiting"
+    assert low.place == "inside"
+
+
+def test_tier_0_at_an_eighth_of_ten_times_too_much_waits_for_no_other_tier():
+    """As `bench/serve_overload.py`, in counted ticks: eight streams, eight ticks an answer."""
+    crowd, chance, ends, late = Crowd(streams=8), random.Random(7), {}, 0
+    for crowd.now in range(3_000):
+        for ticket in [one for one in crowd.inside if ends.get(one) == crowd.now]:
+            crowd.leave(crowd.inside.index(ticket))
+        for tier in [0] * (chance.random() < 1 / 8) + [2] * 10:
+            ticket = crowd.enter(tier=tier, yields=True)
+            late += tier == 0 and ticket.place != "inside"
+        ends = {one: ends.get(one, crowd.now + 8) for one in crowd.inside}
+    done = [ticket.tier for ticket, why in crowd.ended if why == "done"]
+    assert late == 0
+    assert done.count(2) > 10 * crowd.line.sent_back > 0
+    assert max(one.sent_back for one, _ in crowd.ended if isinstance(one, Ticket)) <= 2
 
 
 def test_a_reserve_always_leaves_one_stream_to_the_others():
@@ -383,6 +480,53 @@ def test_a_queue_that_closes_refuses_those_who_wait():
         return codes, queue.inside, queue.waiting
 
     assert asyncio.run(scenario()) == (["serve.closing"] * 2, 0, 0)
+
+
+def test_a_turn_that_is_taken_stops_the_work_waits_and_does_it_again():
+    async def scenario():
+        queue, done, undone = admission(), [], []
+        ready = asyncio.Event()
+
+        async def work():
+            done.append("begun")
+            ready.set()
+            if len(done) == 1:
+                await asyncio.Event().wait()
+            return "answer"
+
+        turn = Turn(queue, await enter(queue, 2))
+        task = asyncio.create_task(turn.through(work, undo=lambda: undone.append(len(done))))
+        await ready.wait()
+        high = await enter(queue, 0)
+        places = queue.inside, queue.waiting
+        queue.leave(high)
+        answer = await task
+        turn.leave()
+        return answer, places, undone, turn.sent_back, (queue.inside, queue.waiting)
+
+    assert asyncio.run(scenario()) == ("answer", (1, 1), [1], 1, (0, 0))
+
+
+@pytest.mark.parametrize("how", ["cancel", "close", "late"])
+def test_a_turn_that_is_taken_and_never_comes_again_leaves_no_trace(how):
+    async def scenario():
+        queue = admission()
+        turn = Turn(queue, await enter(queue, 2, patience_s=0.01 if how == "late" else None))
+        task = asyncio.create_task(turn.through(asyncio.Event().wait, undo=lambda: None))
+        await asyncio.sleep(0)
+        high = await enter(queue, 0)
+        if how == "cancel":
+            task.cancel()
+        elif how == "close":
+            queue.close()
+        (ended,) = await asyncio.gather(task, return_exceptions=True)
+        turn.leave()
+        queue.leave(high)
+        told = ended.code if isinstance(ended, EngineError) else type(ended).__name__
+        return told, (queue.inside, queue.waiting, queue._turns, queue._again)
+
+    said = {"cancel": "CancelledError", "close": "serve.closing", "late": "queueing.late"}
+    assert asyncio.run(scenario()) == (said[how], (0, 0, {}, {}))
 
 
 VISITS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5), st.integers(0, 5), st.booleans()), max_size=25)

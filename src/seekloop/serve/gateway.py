@@ -28,6 +28,7 @@ from seekloop.serve.options import GatewayOptions
 from seekloop.serve.pool import Pool
 from seekloop.serve.protocol import ChatRequest, CompletionRequest, EmbeddingRequest, Sampling
 from seekloop.serve.queueing.admission import Admission
+from seekloop.serve.queueing.turn import Turn
 from seekloop.serve.recorder import Recorder
 from seekloop.serve.reply import Order, Reply
 from seekloop.serve.rollout.lease import Lease
@@ -205,10 +206,18 @@ class Gateway:
             await self._screened(made, lease=lease)
             look = await self.cache.look(_asked(made, worker=lease.worker, manner=manner))
             undo.callback(look.over, None)
-            leave = await self._room(made, worker=lease.worker, look=look, manner=manner)
+            turn = await self._room(made, worker=lease.worker, look=look, manner=manner)
+            leave = _nothing if turn is None else turn.leave
             undo.callback(leave)
             reply = Reply(
-                made, lease=lease, again=again, recorder=self.recorder, clock=self.clock, on_free=leave, look=look
+                made,
+                lease=lease,
+                again=again,
+                recorder=self.recorder,
+                clock=self.clock,
+                on_free=leave,
+                look=look,
+                turn=turn,
             )
             undo.pop_all()
         self._track(reply)
@@ -242,19 +251,19 @@ class Gateway:
         await reply.whole()
         raise screening.refusal(reply.id)
 
-    async def _room(self, order: Order, *, worker: Worker, look: Look, manner: Manner) -> Callable[[], None]:
-        """Wait until the engine has room; what gives it back. What is only repeated needs none."""
+    async def _room(self, order: Order, *, worker: Worker, look: Look, manner: Manner) -> Turn | None:
+        """Wait until the engine has room. What is only repeated needs none."""
         if look.kept is not None:
             if self.admission.closed:
                 raise EngineError("serve.closing")
-            return _nothing
+            return None
         ticket = await self.admission.enter(
             tier=order.caller.tier,
             tokens=len(order.prompt.ids),
             read_per_s=worker.reading.per_s,
             patience_s=manner.patience_s,
         )
-        return functools.partial(self.admission.leave, ticket)
+        return Turn(self.admission, ticket)
 
     def _order(self, request: ChatRequest, *, worker: Worker, caller: Caller, manner: Manner, asked_at: float) -> Order:
         if worker.takes_text:

@@ -22,6 +22,7 @@ from seekloop.runtime.generate.backend import Chance, Prompt
 from seekloop.serve.cache.kept import FINISHED, Kept
 from seekloop.serve.cache.look import Look
 from seekloop.serve.caller import Caller
+from seekloop.serve.queueing.turn import Turn
 from seekloop.serve.rollout.lease import Lease
 from seekloop.serve.safety.guard import Guard
 from seekloop.serve.safety.screen import Screening
@@ -98,6 +99,7 @@ class Reply:
         on_free: called when the engine is free again, before the answer is durable.
         look: what the cache has for it, and is told of it.
         again: makes the order for another worker, where the lease has a spare.
+        turn: its hold on a stream, which a higher tier may take before anything is let out; None: it cannot be taken.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class Reply:
         on_free: Callable[[], None],
         look: Look | None = None,
         again: Callable[..., Order] | None = None,
+        turn: Turn | None = None,
     ) -> None:
         worker = lease.worker
         self.id = f"ans_{secrets.token_hex(16)}"
@@ -144,6 +147,7 @@ class Reply:
         self._recorder = recorder
         self._clock = clock
         self._on_free = on_free
+        self._turn = turn
         self._ids: list[int] = []
         self.relayed: Relayed | None = None
         """What an upstream says of its answer, where one gave it."""
@@ -239,7 +243,7 @@ class Reply:
     async def _run(self) -> None:
         self._begun = True
         try:
-            self.finish_reason = "cancelled" if self._unwanted else await self._generate()
+            self.finish_reason = "cancelled" if self._unwanted else await self._in_turn()
         except asyncio.CancelledError:
             self.finish_reason = "cancelled"
         finally:
@@ -251,6 +255,16 @@ class Reply:
         if self.order.stream and not self._live:
             self._put(Delta(content=self.content, reasoning=self.reasoning, tool_calls=self.tool_calls))
 
+    async def _in_turn(self) -> str:
+        """The finish reason. What one pass of the engine gives is not stopped for a higher tier: nothing would be free."""
+        if self._turn is None or self.order.reads or self.order.embeds:
+            return await self._generate()
+        return await self._turn.through(self._generate, undo=self._begin_again)
+
+    def _begin_again(self) -> None:
+        self._ids, self._first_at, self.content, self.reasoning, self.chances = [], None, "", "", []
+        self._told = Told(self.codec)
+
     async def _generate(self) -> str:
         """The finish reason. One that died before anything was let out gets another chance, or a spare answers."""
         try:
@@ -259,11 +273,10 @@ class Reply:
             given_up = error.code == "upstream.busy" or not self._lease.retries
             if given_up or (self._live and (self.content or self.reasoning)):
                 raise
-            self._ids, self._first_at, self.content, self.reasoning, self.chances = [], None, "", "", []
+            self._begin_again()
             if self._lease.spare is not None:
                 self._fall_back(error)
                 return await self._generate()
-            self._told = Told(self.codec)
             await self._revived()
             return await self._attempt()
 
@@ -423,6 +436,8 @@ class Reply:
             self._told.show(delta.reasoning + delta.content)
         if self._live and (delta.content or delta.reasoning or delta.tool_calls):
             self._settled.set()
+            if self._turn is not None:
+                self._turn.keep()
             self._put(delta)
 
     def _put(self, delta: Delta | None) -> None:
@@ -473,6 +488,7 @@ class Reply:
                 **self.look.facts,
                 **_unusual(prompt, embeds=order.embeds),
                 **_sureness(self.chances),
+                **({"sent_back": self._turn.sent_back} if self._turn is not None and self._turn.sent_back else {}),
             },
             # A repeated answer says nothing of whoever would have given it.
             arm=self._lease.arm if self.look.kept is None else {},

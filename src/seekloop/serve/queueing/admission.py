@@ -27,6 +27,7 @@ class Admission:
         self._timeout_s = options.timeout_s
         self._clock = clock
         self._turns: dict[Ticket, asyncio.Future[None]] = {}
+        self._again: dict[Ticket, asyncio.Future[None]] = {}
         self.closed = False
 
     @property
@@ -43,6 +44,11 @@ class Admission:
     def inside(self) -> int:
         """Requests that hold a stream."""
         return self._line.inside
+
+    @property
+    def sent_back(self) -> int:
+        """How often a stream was given to a higher tier."""
+        return self._line.sent_back
 
     async def enter(
         self, *, tier: int, tokens: int, read_per_s: float | None, patience_s: float | None = None
@@ -64,14 +70,29 @@ class Admission:
         wait_s = self._timeout_s if patience_s is None else min(patience_s, self._timeout_s)
         ticket = Ticket(tier=tier, tokens=tokens, came=now, deadline=now + wait_s)
         self._tell(self._line.settle(now))
-        self._refuse(self._line.enter(ticket, now=now, read_per_s=read_per_s), code="queueing.shed")
+        self._move(self._line.enter(ticket, now=now, read_per_s=read_per_s))
         if ticket.place == "waiting":
-            await self._turn_of(ticket, wait_s=wait_s)
+            turn = self._turns[ticket] = asyncio.get_running_loop().create_future()
+            await self._turn_of(ticket, turn, wait_s=wait_s)
         return ticket
 
+    async def again(self, ticket: Ticket) -> None:
+        """Wait for a stream once more, after the last one was given to a higher tier; the deadline stays.
+
+        Raises:
+            EngineError: it waited too long, a higher tier took its place, or we close.
+        """
+        turn = self._again.pop(ticket)
+        await self._turn_of(ticket, turn, wait_s=max(0.0, ticket.deadline - self._clock.monotonic()))
+
     def leave(self, ticket: Ticket) -> None:
-        """Give a stream back."""
-        self._tell(self._line.leave(ticket, now=self._clock.monotonic()))
+        """Give a stream back, or the place in the queue of one that was sent back to it."""
+        if ticket.place == "inside":
+            self._tell(self._line.leave(ticket, now=self._clock.monotonic()))
+        self._line.drop(ticket)
+        self._turns.pop(ticket, None)
+        if (turn := self._again.pop(ticket, None)) is not None and not turn.cancel() and not turn.cancelled():
+            turn.exception()  # nobody will wait for it any more
 
     def close(self) -> None:
         """Refuse whoever waits, and whoever comes from now on."""
@@ -81,10 +102,8 @@ class Admission:
             self._line.drop(ticket)
         self._refuse(waiting, code="serve.closing")
 
-    async def _turn_of(self, ticket: Ticket, *, wait_s: float) -> None:
-        loop = asyncio.get_running_loop()
-        turn = self._turns[ticket] = loop.create_future()
-        timer = loop.call_later(wait_s, self._expire, ticket)
+    async def _turn_of(self, ticket: Ticket, turn: asyncio.Future[None], *, wait_s: float) -> None:
+        timer = asyncio.get_running_loop().call_later(wait_s, self._expire, ticket)
         try:
             await turn
         except asyncio.CancelledError:
@@ -101,6 +120,13 @@ class Admission:
         if ticket.place == "waiting":
             self._line.drop(ticket)
             self._refuse([ticket], code="queueing.late")
+
+    def _move(self, moves: Moves) -> None:
+        self._refuse(moves.shed, code="queueing.shed")
+        for ticket in moves.back:
+            assert ticket.back is not None
+            self._turns[ticket] = self._again[ticket] = asyncio.get_running_loop().create_future()
+            ticket.back()
 
     def _tell(self, moves: Moves) -> None:
         for ticket in moves.started:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -31,6 +31,10 @@ class Ticket:
     deadline: float
     """From then on it is not started any more."""
     place: Literal["outside", "waiting", "inside"] = "outside"
+    back: Callable[[], None] | None = None
+    """Stops its work, which can be begun again as if it never had been; None: it keeps its stream to the end."""
+    sent_back: int = 0
+    """How often its stream was given to a higher tier."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,17 @@ class Moves:
     started: list[Ticket] = field(default_factory=list)
     late: list[Ticket] = field(default_factory=list)
     """Their deadline came first."""
+    shed: list[Ticket] = field(default_factory=list)
+    """Their place was taken, and they wait no more."""
+    back: list[Ticket] = field(default_factory=list)
+    """Their stream was taken, and they wait again, at the head of their tier."""
 
 
 class Line:
     """Tickets by tier, and by time within a tier, in front of a fixed number of streams.
 
-    Every step takes time that grows with the number of tiers in use, never with the number of those who wait.
+    Every step takes time that grows with the number of tiers in use, or of streams, never with the number of those who
+    wait.
 
     Args:
         streams: tickets inside at the same time.
@@ -59,20 +68,29 @@ class Line:
         self._kept = min(kept, streams - 1)
         self._tiers: dict[int, OrderedDict[Ticket, None]] = {}
         self._tier_tokens: dict[int, int] = {}
-        self.inside = 0
-        """Tickets that hold a stream."""
+        self._held: dict[Ticket, None] = {}
         self.waiting = 0
         """Tickets that wait for one."""
         self.tokens = 0
         """Prompt tokens of those who wait."""
+        self.sent_back = 0
+        """How often a stream was given to a higher tier."""
         self._low_inside = 0
         self._passed = 0
         self._top_seen = -math.inf
         self._drain = Rate()
         self._full_since = 0.0
 
-    def enter(self, ticket: Ticket, *, now: float, read_per_s: float | None) -> list[Ticket]:
-        """Take a ticket in, or let it wait; who was sent away for it is told. Call `settle` before.
+    @property
+    def inside(self) -> int:
+        """Tickets that hold a stream."""
+        return len(self._held)
+
+    def enter(self, ticket: Ticket, *, now: float, read_per_s: float | None) -> Moves:
+        """Take a ticket in, or let it wait; who had to make way for it is told. Call `settle` before.
+
+        A ticket of tier 0 that finds no stream takes that of the one below which began last, where its work can be begun
+        again and it can wait: an answer that is thrown away costs less than all of those that would come too late.
 
         Args:
             ticket: outside until now.
@@ -86,13 +104,13 @@ class Line:
             self._top_seen = now
         if now < ticket.deadline and self._room(ticket.tier, now=now):
             self._start(ticket)
-            return []
+            return Moves()
+        if now < ticket.deadline and (moves := self._give_way(ticket, now=now)) is not None:
+            return moves
         self._check_bounds(ticket, now=now, read_per_s=read_per_s)
         shed = self._make_place(ticket, now=now)
-        if not self.waiting:
-            self._full_since = now
-        self._put(ticket)
-        return shed
+        self._put(ticket, now=now)
+        return Moves(shed=shed)
 
     def settle(self, now: float) -> Moves:
         """Let in whoever has room, until nobody has: what a reserve kept is free when tier 0 has been gone for long."""
@@ -109,9 +127,7 @@ class Line:
     def leave(self, ticket: Ticket, *, now: float) -> Moves:
         """Take a ticket out that was inside, and let the next ones in."""
         assert ticket.place == "inside"
-        ticket.place = "outside"
-        self.inside -= 1
-        self._low_inside -= ticket.tier > 0
+        self._stop(ticket)
         if self.waiting:
             self._drain.add(1, now - self._full_since)
             self._full_since = now
@@ -162,7 +178,7 @@ class Line:
         """The newest of the lowest tiers, taken out until the ticket fits beside the others; nobody where it cannot."""
         shed: list[Ticket] = []
         requests, tokens = self.waiting, self.tokens
-        victims = self._newest_below(ticket.tier)
+        victims = self._newest_from(ticket.tier + 1)
         while requests >= self._options.max_requests or (
             requests and tokens + ticket.tokens > self._options.max_tokens
         ):
@@ -176,8 +192,49 @@ class Line:
             self._take(victim)
         return shed
 
-    def _newest_below(self, tier: int) -> Iterator[Ticket]:
-        for each in sorted((low for low in self._tiers if low > tier), reverse=True):
+    def _give_way(self, ticket: Ticket, *, now: float) -> Moves | None:
+        """Start a ticket of tier 0 in the place of a lower one; None: nobody can make way, or others came before it."""
+        if ticket.tier > 0 or any(each <= ticket.tier for each in self._tiers):
+            return None
+        held = [one for one in reversed(self._held) if one.tier > 0 and one.back is not None]
+        held = [one for one in held if one.sent_back < self._options.sent_back and now < one.deadline]
+        last = max(held, key=lambda one: one.tier, default=None)
+        shed = None if last is None else self._place_of(last)
+        if last is None or shed is None:
+            return None
+        for each in shed:
+            self._take(each)
+        self._stop(last)
+        self._put(last, now=now)
+        self._tiers[last.tier].move_to_end(last, last=False)
+        last.sent_back += 1
+        self.sent_back += 1
+        self._start(ticket)
+        return Moves(shed=shed, back=[last])
+
+    def _place_of(self, ticket: Ticket) -> list[Ticket] | None:
+        """Who has to go where a ticket is put back: the newest, of its tier and below; None: it does not fit even so."""
+        options, tier = self._options, ticket.tier
+        own = reversed(self._tiers.get(tier, OrderedDict()))
+        shed: list[Ticket] = []
+        count, tokens = len(self._tiers.get(tier, ())), self._tier_tokens.get(tier, 0)
+        while not _fits(count, tokens + ticket.tokens, requests=options.tier_requests, tokens=options.tier_tokens):
+            if (newest := next(own, None)) is None:
+                return None
+            shed.append(newest)
+            count, tokens = count - 1, tokens - newest.tokens
+        count, tokens = self.waiting - len(shed), self.tokens - sum(one.tokens for one in shed)
+        others = (one for one in self._newest_from(tier) if one not in shed)
+        while not _fits(count, tokens + ticket.tokens, requests=options.max_requests, tokens=options.max_tokens):
+            if (newest := next(others, None)) is None:
+                return None
+            shed.append(newest)
+            count, tokens = count - 1, tokens - newest.tokens
+        return shed
+
+    def _newest_from(self, tier: int) -> Iterator[Ticket]:
+        """Of a tier and those below it, the lowest first, and in it who came last."""
+        for each in sorted((low for low in self._tiers if low >= tier), reverse=True):
             yield from reversed(self._tiers[each])
 
     def _next(self, now: float) -> Ticket | None:
@@ -193,10 +250,17 @@ class Line:
 
     def _start(self, ticket: Ticket) -> None:
         ticket.place = "inside"
-        self.inside += 1
+        self._held[ticket] = None
         self._low_inside += ticket.tier > 0
 
-    def _put(self, ticket: Ticket) -> None:
+    def _stop(self, ticket: Ticket) -> None:
+        ticket.place = "outside"
+        del self._held[ticket]
+        self._low_inside -= ticket.tier > 0
+
+    def _put(self, ticket: Ticket, *, now: float) -> None:
+        if not self.waiting:
+            self._full_since = now
         ticket.place = "waiting"
         self._tiers.setdefault(ticket.tier, OrderedDict())[ticket] = None
         self._tier_tokens[ticket.tier] = self._tier_tokens.get(ticket.tier, 0) + ticket.tokens
@@ -213,3 +277,8 @@ class Line:
 
     def _up_to(self, tier: int) -> list[int]:
         return [each for each in self._tiers if each <= tier]
+
+
+def _fits(waiting: int, total: int, *, requests: int | None, tokens: int | None) -> bool:
+    """Whether one more may wait beside so many, all of them with so many tokens; a prompt alone may have any number."""
+    return (requests is None or waiting < requests) and (tokens is None or not waiting or total <= tokens)
