@@ -111,7 +111,7 @@ def test_tier_0_takes_a_stream_whose_answer_can_be_begun_again_and_nothing_of_it
         metrics = httpx2.get(f"{served.url}/metrics", headers={"Authorization": "Bearer low"}).text
         rows = list(served.gateway.ledger.answers())
     assert [row.id for row in rows] == [answer["id"] for answer in answers]
-    assert answers[1]["choices"][0]["message"]["content"] == SCRIPT["Tell me"].strip()
+    assert answers[1]["choices"][0]["message"]["content"] == SCRIPT["Tell me"]
     assert [row.decoding.get("sent_back") for row in rows] == [None, 1]
     assert 'vllm:num_preemptions_total{model_name="production"} 1.0' in metrics
 

@@ -70,7 +70,9 @@ class Crowd:
             self.inside.append(ticket)
 
 
-COMES = st.tuples(st.just("enter"), st.integers(0, 3), st.integers(1, 20), st.sampled_from([0.5, 3.0, 20.0, NEVER]), st.booleans())
+COMES = st.tuples(
+    st.just("enter"), st.integers(0, 3), st.integers(1, 20), st.sampled_from([0.5, 3.0, 20.0, NEVER]), st.booleans()
+)
 STEPS = st.lists(
     st.one_of(
         COMES,

@@ -256,7 +256,7 @@ class Reply:
             self._put(Delta(content=self.content, reasoning=self.reasoning, tool_calls=self.tool_calls))
 
     async def _in_turn(self) -> str:
-        """The finish reason. What one pass of the engine gives is not stopped for a higher tier: nothing would be free."""
+        """The finish reason. What one pass of the engine gives is not stopped for others: nothing would be free."""
         if self._turn is None or self.order.reads or self.order.embeds:
             return await self._generate()
         return await self._turn.through(self._generate, undo=self._begin_again)

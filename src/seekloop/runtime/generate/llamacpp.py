@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.metadata
 import itertools
 import json
-import os
-import secrets
-import time
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -19,12 +15,12 @@ import httpx2
 
 from seekloop.runtime.generate.allowed import is_allowed
 from seekloop.runtime.generate.backend import Ability, Chance, Prompt, Token
+from seekloop.runtime.generate.engine_process import EngineProcess, InProcess, version_of
 from seekloop.runtime.generate.likelihood import Fork, Likelihood, check_fork
 from seekloop.runtime.generate.limits import check_fits, check_reads
 from seekloop.runtime.generate.llamacpp_config import WorkerConfig
-from seekloop.runtime.generate.sandbox import Containment, Mode
-from seekloop.runtime.generate.worker import Worker
-from seekloop.system.errors import EngineError, MissingPackage
+from seekloop.runtime.generate.sandbox import Mode
+from seekloop.system.errors import EngineError
 
 __all__ = ["LlamaCpp"]
 
@@ -46,39 +42,32 @@ _random_seed = 2**32 - 1
 """The seed that llama.cpp takes for "any"."""
 
 
-class LlamaCpp:
+class LlamaCpp(InProcess):
     """An awaited backend that owns one engine process with one model. Made by `start`.
 
     Args:
-        worker: the running process.
+        process: started.
         address: where it listens.
         config: what it was told.
         cache_prompt: see `start`.
-        silence_s: see `start`.
     """
 
     abilities: frozenset[Ability] = frozenset({"grammar", "penalties", "logit_bias"})
 
-    def __init__(
-        self, worker: Worker, *, address: str, config: WorkerConfig, cache_prompt: bool, silence_s: float
-    ) -> None:
+    def __init__(self, process: EngineProcess, *, address: str, config: WorkerConfig, cache_prompt: bool) -> None:
+        super().__init__(process)
         self.name = f"llamacpp {_version()}"
-        self._worker = worker
         self._cache_prompt = cache_prompt
         self._ends = frozenset(config.stop_ids) or _ends_of_itself
-        self._silence_s = silence_s
-        self._context = min(config.context, _wait_until_ready(worker, address=address, config=config))
+        self._context = min(config.context, _wait_until_ready(process, address=address, config=config))
         # The server ends connections after a stream, sometimes just as the next request would use them again.
         self._client = httpx2.AsyncClient(
             base_url=_here if config.socket else address,
             headers=_authorization(config.key),
-            timeout=httpx2.Timeout(None, connect=silence_s),
+            timeout=httpx2.Timeout(None, connect=process.silence_s),
             transport=httpx2.AsyncHTTPTransport(uds=config.socket or None, limits=_limits),
         )
         self._turns = asyncio.Semaphore(config.streams)
-        self._heard = 0.0
-        self._hangs = False
-        self._closed = False
 
     @classmethod
     def start(
@@ -112,33 +101,23 @@ class LlamaCpp:
             MissingPackage: xllamacpp is not installed.
         """
         _version()
-        worker = Worker(_module, engine=_engine, ready_s=_ready_s, sandbox=sandbox)
+        process = EngineProcess(_module, engine=_engine, ready_s=_ready_s, silence_s=silence_s, sandbox=sandbox)
         config = WorkerConfig(
             model=str(model),
             stop_ids=tuple(sorted(stop_ids)),
             streams=streams,
             context=context,
             threads=threads,
-            key=secrets.token_hex(16),
-            parent=os.getpid(),
-            socket="" if worker.folder is None else str(worker.folder / "engine.sock"),
+            key=process.key,
+            parent=process.parent,
+            socket=process.socket,
         )
-        address = worker.start(config.to_json())
+        address = process.start(config.to_json())
         try:
-            return cls(worker, address=address, config=config, cache_prompt=cache_prompt, silence_s=silence_s)
+            return cls(process, address=address, config=config, cache_prompt=cache_prompt)
         except BaseException:
-            worker.kill()
+            process.worker.kill()
             raise
-
-    @property
-    def containment(self) -> Containment | None:
-        """How far the engine process is shut in; None: nobody asked."""
-        return self._worker.containment
-
-    @property
-    def pid(self) -> int:
-        """Of the engine process."""
-        return self._worker.pid
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Token, None]:
         """Answer one prompt token by token; `aclose` cancels the rest.
@@ -148,15 +127,15 @@ class LlamaCpp:
         """
         check_fits(prompt, context=self._context)
         async with self._turns:
-            self._check_open()
-            self._heard = time.monotonic()
-            watch = asyncio.create_task(self._watch())
+            self._process.check_open()
+            self._process.heard()
+            watch = asyncio.create_task(self._process.watch(self.probe, owes=_always))
             try:
                 async with contextlib.aclosing(self._answer(prompt)) as tokens:
                     async for token in tokens:
                         yield token
             except httpx2.HTTPError as error:
-                raise await self._broken(error) from error
+                raise await self._process.broken(error) from error
             finally:
                 watch.cancel()
 
@@ -251,22 +230,18 @@ class LlamaCpp:
     async def _steps(self, context: tuple[int, ...], body: Mapping[str, Any], *, warm: bool = False) -> list[Any]:
         """What the engine tells of each id that it generates after `context`, greedily."""
         async with self._turns:
-            self._check_open()
+            self._process.check_open()
             try:
                 response = await self._client.post(
                     "/completion",
                     json={"prompt": context, "cache_prompt": warm or self._cache_prompt, **body, **_greedy},
                 )
             except httpx2.HTTPError as error:
-                raise await self._broken(error) from error
+                raise await self._process.broken(error) from error
         if response.status_code != httpx2.codes.OK:
             raise EngineError("runtime.engine_refused", engine=_engine, problem=response.text)
         steps: list[Any] = response.json()["completion_probabilities"]
         return steps
-
-    def alive(self) -> bool:
-        """Whether the engine process runs."""
-        return self._worker.alive()
 
     async def probe(self) -> None:
         """Ask for the state of the streams, which the engine tells between two tokens, however busy it is.
@@ -274,22 +249,17 @@ class LlamaCpp:
         Raises:
             EngineError: the engine is gone.
         """
-        self._check_open()
+        self._process.check_open()
         try:
             response = await self._client.get("/slots")
             response.raise_for_status()
         except httpx2.HTTPError as error:
-            raise await self._broken(error) from error
+            raise await self._process.broken(error) from error
 
     async def close(self) -> None:
         """End the process; whoever still waits for an answer gets an error."""
-        self._closed = True
-        await asyncio.to_thread(self._worker.kill)
+        await self._process.close()
         await self._client.aclose()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise EngineError("runtime.closed", engine=_engine)
 
     async def _answer(self, prompt: Prompt) -> AsyncGenerator[Token, None]:
         ids = prompt.ids
@@ -329,7 +299,7 @@ class LlamaCpp:
             async for line in response.aiter_lines():
                 if not line.startswith(_data):
                     continue
-                self._heard = time.monotonic()
+                self._process.heard()
                 part = json.loads(line.removeprefix(_data))
                 if "tokens" not in part:
                     raise EngineError("runtime.engine_refused", engine=_engine, problem=line)
@@ -339,35 +309,6 @@ class LlamaCpp:
                 if part["stop"]:
                     return
         raise httpx2.RemoteProtocolError("the answer ends early")
-
-    async def _watch(self) -> None:
-        """Kill the engine if it is silent and does not answer a probe; whoever waits for it then hears of it."""
-        while True:
-            await asyncio.sleep(max(0.0, self._heard + self._silence_s - time.monotonic()))
-            if time.monotonic() - self._heard < self._silence_s:
-                continue
-            try:
-                async with asyncio.timeout(self._silence_s):
-                    await self.probe()
-                self._heard = time.monotonic()
-            except TimeoutError:
-                self._hangs = True
-                await asyncio.to_thread(self._worker.kill)
-                return
-            except EngineError:
-                return  # dead: the stream hears of it by itself
-
-    async def _broken(self, error: Exception) -> EngineError:
-        """What a broken connection means: nearly always that the process is dead, or dying."""
-        if self._closed:
-            return EngineError("runtime.closed", engine=_engine)
-        if self._hangs:
-            return EngineError("runtime.worker_hangs", engine=_engine, seconds=f"{2 * self._silence_s:.0f}")
-        for _ in range(20):
-            if not self._worker.alive():
-                return await asyncio.to_thread(self._worker.death)
-            await asyncio.sleep(0.05)
-        return EngineError("runtime.engine_refused", engine=_engine, problem=error)
 
 
 def _sampling(prompt: Prompt) -> dict[str, Any]:
@@ -412,7 +353,7 @@ def _grammar(way: tuple[int, ...]) -> str:
     return "root ::= " + " ".join(f"<[{id_}]>" for id_ in way)
 
 
-def _wait_until_ready(worker: Worker, *, address: str, config: WorkerConfig) -> int:
+def _wait_until_ready(process: EngineProcess, *, address: str, config: WorkerConfig) -> int:
     """Have the engine give its first token; returns the positions that its model was made for.
 
     Raises:
@@ -429,8 +370,8 @@ def _wait_until_ready(worker: Worker, *, address: str, config: WorkerConfig) -> 
             first = client.post("/completion", json=body).raise_for_status().json()
             model = client.get("/v1/models").raise_for_status().json()["data"][0]
     except httpx2.HTTPError as error:
-        if not worker.alive():
-            raise worker.death() from error
+        if not process.worker.alive():
+            raise process.worker.death() from error
         raise EngineError("runtime.engine_refused", engine=_engine, problem=error) from error
     if len(first["tokens"]) != 1:
         raise EngineError("runtime.engine_refused", engine=_engine, problem="it gave no token")
@@ -441,8 +382,9 @@ def _authorization(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
+def _always() -> bool:
+    return True
+
+
 def _version() -> str:
-    try:
-        return importlib.metadata.version("xllamacpp")
-    except importlib.metadata.PackageNotFoundError as error:
-        raise MissingPackage("system.package_missing", package="xllamacpp", extra="serve") from error
+    return version_of("xllamacpp", extra="serve")

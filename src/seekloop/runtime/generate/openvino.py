@@ -6,24 +6,20 @@ import asyncio
 import base64
 import contextlib
 import dataclasses
-import importlib.metadata
 import itertools
 import json
-import os
-import secrets
-import time
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from seekloop.runtime.generate.backend import Ability, Chance, Prompt, Token
+from seekloop.runtime.generate.engine_process import EngineProcess, InProcess, version_of
 from seekloop.runtime.generate.likelihood import Fork, Likelihood, check_fork
 from seekloop.runtime.generate.limits import check_fits, check_reads
 from seekloop.runtime.generate.openvino_config import OpenVinoConfig
-from seekloop.runtime.generate.sandbox import Containment, Mode
-from seekloop.runtime.generate.worker import Worker
+from seekloop.runtime.generate.sandbox import Mode
 from seekloop.runtime.openvino_ir import Rounding
-from seekloop.system.errors import EngineError, MissingPackage
+from seekloop.system.errors import EngineError
 
 __all__ = ["OpenVino"]
 
@@ -34,31 +30,27 @@ _longest_line = 2**26
 _seeds = 2**32
 
 
-class OpenVino:
+class OpenVino(InProcess):
     """An awaited backend that owns one engine process with one model. Made by `start`; used on one event loop.
 
     Args:
-        worker: the running process.
+        process: started.
         address: where it listens: a port of 127.0.0.1, or the path of a socket.
         config: what it was told.
-        silence_s: see `start`.
     """
 
-    def __init__(self, worker: Worker, *, address: str, config: OpenVinoConfig, silence_s: float) -> None:
+    def __init__(self, process: EngineProcess, *, address: str, config: OpenVinoConfig) -> None:
+        super().__init__(process)
         self.name = f"openvino {_version()}"
-        self._worker = worker
         scored: frozenset[Ability] = frozenset({"grammar", "embeddings"}) if _is_ir(config) else frozenset()
         self.abilities: frozenset[Ability] = scored | {"penalties"}
-        self._address, self._config, self._silence_s = address, config, silence_s
+        self._address, self._config = address, config
         self._turns = asyncio.Semaphore(config.streams)
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Queue[dict[str, Any] | EngineError]] = {}
         self._opening = asyncio.Lock()
         self._writer: asyncio.StreamWriter | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._heard = 0.0
-        self._hangs = False
-        self._closed = False
 
     @classmethod
     def start(
@@ -91,7 +83,7 @@ class OpenVino:
             MissingPackage: openvino-genai is not installed.
         """
         _version()
-        worker = Worker(_module, engine=_engine, ready_s=_ready_s, sandbox=sandbox)
+        process = EngineProcess(_module, engine=_engine, ready_s=_ready_s, silence_s=silence_s, sandbox=sandbox)
         config = OpenVinoConfig(
             model=str(model),
             streams=streams,
@@ -99,21 +91,11 @@ class OpenVino:
             threads=threads,
             rounding=rounding,
             prefixes=cache_prompt,
-            key=secrets.token_hex(16),
-            parent=os.getpid(),
-            socket="" if worker.folder is None else str(worker.folder / "engine.sock"),
+            key=process.key,
+            parent=process.parent,
+            socket=process.socket,
         )
-        return cls(worker, address=worker.start(config.to_json()), config=config, silence_s=silence_s)
-
-    @property
-    def containment(self) -> Containment | None:
-        """How far the engine process is shut in; None: nobody asked."""
-        return self._worker.containment
-
-    @property
-    def pid(self) -> int:
-        """Of the engine process."""
-        return self._worker.pid
+        return cls(process, address=process.start(config.to_json()), config=config)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Token, None]:
         """Answer one prompt token by token; `aclose` cancels the rest.
@@ -204,10 +186,6 @@ class OpenVino:
             scores = (await self._told(asked))["scores"]
         return tuple(Likelihood(logprob=logprob, greedy=greedy) for logprob, greedy in scores)
 
-    def alive(self) -> bool:
-        """Whether the engine process runs."""
-        return self._worker.alive()
-
     async def probe(self) -> None:
         """Ask for a sign, which the engine gives between two steps, however busy it is.
 
@@ -218,8 +196,7 @@ class OpenVino:
 
     async def close(self) -> None:
         """End the process; whoever still waits for an answer gets an error."""
-        self._closed = True
-        await asyncio.to_thread(self._worker.kill)
+        await self._process.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -238,7 +215,7 @@ class OpenVino:
         """Everything that the engine says to a request; not to take all of it cancels the rest."""
         writer = await self._connected()
         number, box = next(self._numbers), asyncio.Queue[dict[str, Any] | EngineError]()
-        self._heard = time.monotonic()
+        self._process.heard()
         self._waiting[number] = box
         try:
             _send(writer, {**asked, "number": number})
@@ -259,17 +236,20 @@ class OpenVino:
 
     async def _connected(self) -> asyncio.StreamWriter:
         async with self._opening:
-            self._check_open()
+            self._process.check_open()
             if self._writer is None:
                 try:
                     reader, writer = await self._connection()
                 except OSError as error:
-                    raise await self._broken() from error
+                    raise await self._process.broken() from error
                 writer.write(f"{self._config.key}\n".encode())
                 self._writer = writer
-                self._tasks = [asyncio.create_task(self._listen(reader)), asyncio.create_task(self._watch())]
+                self._tasks = [
+                    asyncio.create_task(self._listen(reader)),
+                    asyncio.create_task(self._process.watch(self.probe, owes=self._owes)),
+                ]
             if self._tasks[0].done():
-                raise await self._broken()
+                raise await self._process.broken()
             return self._writer
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
@@ -277,50 +257,24 @@ class OpenVino:
         try:
             while line := await reader.readline():
                 part = json.loads(line)
-                self._heard = time.monotonic()
+                self._process.heard()
                 box = self._waiting.get(part["number"])
                 if box is not None:
                     box.put_nowait(part)
         except (OSError, ValueError):
-            await asyncio.to_thread(self._worker.kill)  # a connection that broke: its other end is told at once
+            await asyncio.to_thread(self._process.worker.kill)  # a connection that broke: its other end is told at once
         finally:
             if self._writer is not None:
                 self._writer.close()
-        self._fail(await self._broken())
+        self._fail(await self._process.broken())
 
-    async def _watch(self) -> None:
-        """Kill the engine if it owes something, is silent, and does not answer a probe; who waits then hears of it."""
-        while not self._tasks[0].done():
-            await asyncio.sleep(max(0.01, self._heard + self._silence_s - time.monotonic()))
-            if not self._waiting:
-                self._heard = time.monotonic()
-            if time.monotonic() - self._heard < self._silence_s:
-                continue
-            try:
-                async with asyncio.timeout(self._silence_s):
-                    await self.probe()
-            except TimeoutError:
-                self._hangs = True
-                await asyncio.to_thread(self._worker.kill)
-            except EngineError:
-                return  # dead: who waits hears of it without us
+    def _owes(self) -> bool:
+        return bool(self._waiting)
 
     def _fail(self, error: EngineError) -> None:
         for box in self._waiting.values():
             box.put_nowait(error)
         self._waiting.clear()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise EngineError("runtime.closed", engine=_engine)
-
-    async def _broken(self) -> EngineError:
-        """What the end of the connection means: that the process is dead, or dying."""
-        if self._closed:
-            return EngineError("runtime.closed", engine=_engine)
-        if self._hangs:
-            return EngineError("runtime.worker_hangs", engine=_engine, seconds=f"{2 * self._silence_s:.0f}")
-        return await asyncio.to_thread(self._worker.death)
 
 
 def _request(prompt: Prompt) -> dict[str, Any]:
@@ -347,7 +301,4 @@ def _send(writer: asyncio.StreamWriter, asked: dict[str, Any]) -> None:
 
 
 def _version() -> str:
-    try:
-        return importlib.metadata.version("openvino-genai")
-    except importlib.metadata.PackageNotFoundError as error:
-        raise MissingPackage("system.package_missing", package="openvino-genai", extra="openvino") from error
+    return version_of("openvino-genai", extra="openvino")

@@ -89,8 +89,8 @@ class Line:
     def enter(self, ticket: Ticket, *, now: float, read_per_s: float | None) -> Moves:
         """Take a ticket in, or let it wait; who had to make way for it is told. Call `settle` before.
 
-        A ticket of tier 0 that finds no stream takes that of the one below which began last, where its work can be begun
-        again and it can wait: an answer that is thrown away costs less than all of those that would come too late.
+        A ticket of tier 0 that finds no stream takes that of the one below which began last, where its work can be
+        begun again and it can wait: an answer that is made twice costs less than all those that would come too late.
 
         Args:
             ticket: outside until now.
@@ -213,7 +213,7 @@ class Line:
         return Moves(shed=shed, back=[last])
 
     def _place_of(self, ticket: Ticket) -> list[Ticket] | None:
-        """Who has to go where a ticket is put back: the newest, of its tier and below; None: it does not fit even so."""
+        """Who has to go where a ticket is put back: the newest, of its tier or below; None: it does not fit even so."""
         options, tier = self._options, ticket.tier
         own = reversed(self._tiers.get(tier, OrderedDict()))
         shed: list[Ticket] = []

@@ -31,5 +31,5 @@ class QueueOptions(Spec):
     turn: int = Field(default=10, ge=2)
     """Of so many starts in a row, one goes to whoever has waited longest in a lower tier, so that none starves."""
     sent_back: int = Field(default=2, ge=0)
-    """How often a request of a lower tier may be stopped before any of its answer is out, and put back at the head of its
-    tier, because tier 0 found no stream; 0: never."""
+    """How often a request of a lower tier may be stopped before any of its answer is out, and put back at the head of
+    its tier, because tier 0 found no stream; 0: never."""
