@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from seekloop.serve.access.options import AccessOptions
 from seekloop.serve.cache.options import CacheOptions
+from seekloop.serve.engine_options import EngineOptions
 from seekloop.serve.guard.spec import GuardOptions
 from seekloop.serve.queueing.options import QueueOptions
 from seekloop.serve.safety.options import SafetyOptions
 from seekloop.serve.telemetry_options import TelemetryOptions
 from seekloop.serve.upstream.options import UpstreamOptions
-from seekloop.system.spec import Spec
 
 __all__ = ["GatewayOptions"]
 
 
-class GatewayOptions(Spec):
+class GatewayOptions(EngineOptions):
     """Limits and waits of one gateway process."""
 
     alias: str = "production"
     """Ledger alias whose release is served, now and after every move."""
-    engine: Literal["auto", "torch", "llamacpp", "openvino", "echo"] = "auto"
-    """Which backend generates."""
-    threads: int | None = Field(default=None, ge=1)
-    """CPU threads of an engine; None: the engine's choice."""
-    streams: int = Field(default=8, ge=1, le=256)
-    """Answers generated at the same time."""
-    context: int = Field(default=2048, ge=16)
-    """Tokens of prompt and answer together."""
     max_tokens: int = Field(default=4096, ge=1)
     """Longest answer, in tokens, whatever a request asks for."""
     queue: QueueOptions = QueueOptions()

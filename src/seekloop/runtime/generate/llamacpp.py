@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
+import functools
 import itertools
 import json
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -15,11 +17,12 @@ import httpx2
 
 from seekloop.runtime.generate.allowed import is_allowed
 from seekloop.runtime.generate.backend import Ability, Chance, Prompt, Token
+from seekloop.runtime.generate.beside import Beside
+from seekloop.runtime.generate.dials import Dials
 from seekloop.runtime.generate.engine_process import EngineProcess, InProcess, version_of
 from seekloop.runtime.generate.likelihood import Fork, Likelihood, check_fork
 from seekloop.runtime.generate.limits import check_fits, check_reads
 from seekloop.runtime.generate.llamacpp_config import WorkerConfig
-from seekloop.runtime.generate.sandbox import Mode
 from seekloop.system.errors import EngineError
 
 __all__ = ["LlamaCpp"]
@@ -38,6 +41,11 @@ _all_ids = 2**20
 """More than any vocabulary has."""
 _ends_of_itself = frozenset({11})
 """Where llama.cpp ends when it is told of no stop id, for vocabularies of the kind that it is shown."""
+_as_it_is = -1
+"""The length that llama.cpp leaves a vector."""
+_one_token: Mapping[str, Any] = MappingProxyType(
+    {"prompt": [0], "n_predict": 1, "cache_prompt": False, "return_tokens": True}
+)
 _random_seed = 2**32 - 1
 """The seed that llama.cpp takes for "any"."""
 
@@ -49,15 +57,17 @@ class LlamaCpp(InProcess):
         process: started.
         address: where it listens.
         config: what it was told.
-        cache_prompt: see `start`.
+        start: starts another one over the same file, with other dials.
     """
 
-    abilities: frozenset[Ability] = frozenset({"grammar", "penalties", "logit_bias"})
+    abilities: frozenset[Ability] = frozenset({"grammar", "penalties", "logit_bias", "embeddings"})
 
-    def __init__(self, process: EngineProcess, *, address: str, config: WorkerConfig, cache_prompt: bool) -> None:
+    def __init__(
+        self, process: EngineProcess, *, address: str, config: WorkerConfig, start: Callable[..., LlamaCpp]
+    ) -> None:
         super().__init__(process)
         self.name = f"llamacpp {_version()}"
-        self._cache_prompt = cache_prompt
+        self._config = config
         self._ends = frozenset(config.stop_ids) or _ends_of_itself
         self._context = min(config.context, _wait_until_ready(process, address=address, config=config))
         # The server ends connections after a stream, sometimes just as the next request would use them again.
@@ -68,6 +78,8 @@ class LlamaCpp(InProcess):
             transport=httpx2.AsyncHTTPTransport(uds=config.socket or None, limits=_limits),
         )
         self._turns = asyncio.Semaphore(config.streams)
+        self._embedding = Beside(functools.partial(start, embeds=True, streams=1, draft=None))
+        self._telling = Beside(functools.partial(start, draft=None))
 
     @classmethod
     def start(
@@ -80,41 +92,56 @@ class LlamaCpp(InProcess):
         context: int = 2048,
         cache_prompt: bool = False,
         silence_s: float = 60.0,
-        sandbox: Mode = "off",
     ) -> Self:
+        """As `open`, with the dials one by one.
+
+        Raises:
+            EngineError: it ended or was not ready in time; the end of its log is told.
+            MissingPackage: xllamacpp is not installed.
+        """
+        dials = Dials(threads=threads, streams=streams, context=context, cache_prompt=cache_prompt, silence_s=silence_s)
+        return cls.open(model, stop_ids=stop_ids, dials=dials)
+
+    @classmethod
+    def open(cls, model: Path, *, stop_ids: Collection[int], dials: Dials, embeds: bool = False) -> Self:
         """Start a process for a GGUF file and wait for its first token.
 
         Args:
             model: the file.
             stop_ids: of the codec that the model was made for.
-            threads: CPU threads.
-            streams: answers generated at the same time; each holds its own memory of `context` tokens.
-            context: tokens of prompt and answer together; at most what the model was made for.
-            cache_prompt: start from what a stream still knows of an earlier prompt with the same beginning. Faster for
-                conversations; answers may then differ in the last bit, and so in a word, from those of a cold start.
-            silence_s: an engine that owes a token and says nothing for so long has as long again to answer a probe;
-                then it hangs.
-            sandbox: whether the process is shut in: see `sandbox.py`. It then listens on a socket in its folder.
+            dials: how it is run; threads are given.
+            embeds: it gives embeddings, and nothing else.
 
         Raises:
             EngineError: it ended or was not ready in time; the end of its log is told.
             MissingPackage: xllamacpp is not installed.
         """
         _version()
-        process = EngineProcess(_module, engine=_engine, ready_s=_ready_s, silence_s=silence_s, sandbox=sandbox)
+        assert dials.threads is not None
+        silence_s, draft = dials.silence_s, dials.draft
+        process = EngineProcess(_module, engine=_engine, ready_s=_ready_s, silence_s=silence_s, sandbox=dials.sandbox)
         config = WorkerConfig(
             model=str(model),
             stop_ids=tuple(sorted(stop_ids)),
-            streams=streams,
-            context=context,
-            threads=threads,
+            streams=dials.streams,
+            context=dials.context,
+            threads=dials.threads,
+            cache_prompt=dials.cache_prompt,
             key=process.key,
             parent=process.parent,
             socket=process.socket,
+            embeds=embeds,
+            draft_tokens=draft.tokens if draft else 0,
+            draft_ngram=draft.ngram if draft else 0,
+            draft_model=str(draft.model) if draft and draft.model else "",
         )
+
+        def start(*, embeds: bool = False, **changed: Any) -> LlamaCpp:
+            return cls.open(model, stop_ids=stop_ids, dials=dataclasses.replace(dials, **changed), embeds=embeds)
+
         address = process.start(config.to_json())
         try:
-            return cls(process, address=address, config=config, cache_prompt=cache_prompt)
+            return cls(process, address=address, config=config, start=start)
         except BaseException:
             process.worker.kill()
             raise
@@ -126,6 +153,12 @@ class LlamaCpp(InProcess):
             EngineError: the prompt does not fit, or the engine died or hangs; its process is gone then.
         """
         check_fits(prompt, context=self._context)
+        if prompt.top is not None and self._config.draft_tokens:
+            # It tells nothing of ids that were guessed.
+            async with contextlib.aclosing((await self._telling.engine()).stream(prompt)) as told:
+                async for token in told:
+                    yield token
+            return
         async with self._turns:
             self._process.check_open()
             self._process.heard()
@@ -180,6 +213,8 @@ class LlamaCpp(InProcess):
         Raises:
             EngineError: the engine died.
         """
+        if self._config.draft_tokens:
+            return await (await self._telling.engine())._said(context, way, top=top)
         chances: list[Chance] = []
         for ends, run in itertools.groupby(way, key=self._ends.__contains__):
             ids = tuple(run)
@@ -202,12 +237,28 @@ class LlamaCpp(InProcess):
         return tuple(sorted(found, key=lambda item: (-item[1], item[0]))[:most])
 
     async def embed(self, ids: Sequence[int]) -> tuple[float, ...]:
-        """Not here: llama.cpp's server gives either text or embeddings.
+        """The mean over a text's ids of what the last norm makes of each, [width], by a process of its own.
+
+        llama.cpp's server gives either text or embeddings, and reads a text of which it gives the mean at once; a
+        text would hold up every answer meanwhile. The process is started by the first text.
 
         Raises:
-            EngineError: always.
+            EngineError: the text does not fit, or the engine died.
         """
-        raise EngineError("grammar.cannot", engine=_engine, ability="embeddings")
+        check_reads(ids, context=self._context)
+        engine = await self._embedding.engine()
+        try:
+            return await engine._mean(ids)
+        except EngineError:
+            if engine.alive():
+                raise
+            return await (await self._embedding.engine())._mean(ids)
+
+    async def _mean(self, ids: Sequence[int]) -> tuple[float, ...]:
+        async with self._turns:
+            told = await self._asked("/embedding", {"content": list(ids), "embd_normalize": _as_it_is})
+        ((vector,),) = [one["embedding"] for one in told]
+        return tuple(vector)
 
     async def likeliest(self, context: tuple[int, ...], *, most: int) -> dict[int, float]:
         """The log-probabilities (nats) of the `most` likeliest ids after `context`; a whole vocabulary takes longer.
@@ -230,18 +281,21 @@ class LlamaCpp(InProcess):
     async def _steps(self, context: tuple[int, ...], body: Mapping[str, Any], *, warm: bool = False) -> list[Any]:
         """What the engine tells of each id that it generates after `context`, greedily."""
         async with self._turns:
-            self._process.check_open()
-            try:
-                response = await self._client.post(
-                    "/completion",
-                    json={"prompt": context, "cache_prompt": warm or self._cache_prompt, **body, **_greedy},
-                )
-            except httpx2.HTTPError as error:
-                raise await self._process.broken(error) from error
+            cached = warm or self._config.cache_prompt
+            told = await self._asked("/completion", {"prompt": context, "cache_prompt": cached, **body, **_greedy})
+        steps: list[Any] = told["completion_probabilities"]
+        return steps
+
+    async def _asked(self, path: str, body: Mapping[str, Any]) -> Any:
+        """What the engine answers, whole."""
+        self._process.check_open()
+        try:
+            response = await self._client.post(path, json=body)
+        except httpx2.HTTPError as error:
+            raise await self._process.broken(error) from error
         if response.status_code != httpx2.codes.OK:
             raise EngineError("runtime.engine_refused", engine=_engine, problem=response.text)
-        steps: list[Any] = response.json()["completion_probabilities"]
-        return steps
+        return response.json()
 
     async def probe(self) -> None:
         """Ask for the state of the streams, which the engine tells between two tokens, however busy it is.
@@ -259,6 +313,7 @@ class LlamaCpp(InProcess):
     async def close(self) -> None:
         """End the process; whoever still waits for an answer gets an error."""
         await self._process.close()
+        await asyncio.gather(self._embedding.close(), self._telling.close())
         await self._client.aclose()
 
     async def _answer(self, prompt: Prompt) -> AsyncGenerator[Token, None]:
@@ -288,7 +343,7 @@ class LlamaCpp(InProcess):
             "n_predict": at_most,
             "stream": True,
             "return_tokens": True,
-            "cache_prompt": prompt.warm or self._cache_prompt,
+            "cache_prompt": prompt.warm or self._config.cache_prompt,
             **_sampling(prompt),
             **({} if prompt.top is None else {"n_probs": max(prompt.top, 1)}),
         }
@@ -354,12 +409,12 @@ def _grammar(way: tuple[int, ...]) -> str:
 
 
 def _wait_until_ready(process: EngineProcess, *, address: str, config: WorkerConfig) -> int:
-    """Have the engine give its first token; returns the positions that its model was made for.
+    """Have the engine give its first token, or vector; returns the positions that its model was made for.
 
     Raises:
         EngineError: it dies, or gives none in time.
     """
-    body = {"prompt": [0], "n_predict": 1, "cache_prompt": False, "return_tokens": True}
+    body: dict[str, Any] = {"content": [0]} if config.embeds else dict(_one_token)
     try:
         with httpx2.Client(
             base_url=_here if config.socket else address,
@@ -367,13 +422,14 @@ def _wait_until_ready(process: EngineProcess, *, address: str, config: WorkerCon
             timeout=_ready_s,
             transport=httpx2.HTTPTransport(uds=config.socket or None),
         ) as client:
-            first = client.post("/completion", json=body).raise_for_status().json()
+            path = "/embedding" if config.embeds else "/completion"
+            first = client.post(path, json=body).raise_for_status().json()
             model = client.get("/v1/models").raise_for_status().json()["data"][0]
     except httpx2.HTTPError as error:
         if not process.worker.alive():
             raise process.worker.death() from error
         raise EngineError("runtime.engine_refused", engine=_engine, problem=error) from error
-    if len(first["tokens"]) != 1:
+    if not config.embeds and len(first["tokens"]) != 1:
         raise EngineError("runtime.engine_refused", engine=_engine, problem="it gave no token")
     return int(model["meta"]["n_ctx_train"])
 

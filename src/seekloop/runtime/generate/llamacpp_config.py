@@ -20,12 +20,22 @@ class WorkerConfig:
     context: int
     """Tokens of prompt and answer together, for each stream."""
     threads: int
+    cache_prompt: bool
+    """Whether what is still known of an earlier prompt is used."""
     key: str
     """What requests must carry."""
     parent: int
     """Process that must be alive."""
     socket: str = ""
     """Path of a socket to listen on; empty: a free port of 127.0.0.1."""
+    embeds: bool = False
+    """Whether it gives embeddings, and nothing else."""
+    draft_tokens: int = 0
+    """Tokens that are guessed at a time; 0: none are."""
+    draft_ngram: int = 0
+    """Ids that are looked for in the text so far, where no model guesses."""
+    draft_model: str = ""
+    """Path of a GGUF file that guesses; empty: the text so far does."""
 
     def to_json(self) -> str:
         """One line."""

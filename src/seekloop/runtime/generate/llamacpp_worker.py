@@ -7,6 +7,7 @@ of standard input is the end of the parent, and of this process.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -34,8 +35,16 @@ def main() -> None:
     config = WorkerConfig.from_json(sys.stdin.readline())
     end_with(config.parent)
     try:
-        with opaque_copy(Path(config.model), stop_ids=config.stop_ids) as model:
-            server = xllamacpp.Server(_params(config, model))
+        with contextlib.ExitStack() as copies:
+            model = copies.enter_context(opaque_copy(Path(config.model), stop_ids=config.stop_ids))
+            params = _params(config, model)
+            if config.draft_model:
+                # Under the same words for the same ids: llama.cpp compares them.
+                guesser = copies.enter_context(opaque_copy(Path(config.draft_model), stop_ids=config.stop_ids))
+                _draft_by_model(params.speculative, config, model=guesser)
+            elif config.draft_tokens:
+                _draft_by_prompt(params.speculative, config)
+            server = xllamacpp.Server(params)
     except (SeekloopError, RuntimeError) as error:
         raise SystemExit(str(error)) from error
     answers.write(server.listening_address + "\n")
@@ -50,6 +59,13 @@ def _params(config: WorkerConfig, model: Path) -> Any:
     params.n_parallel = config.streams
     params.n_ctx = config.streams * config.context
     params.n_batch = params.n_ubatch = _read_at_once
+    if config.embeds:
+        params.embedding = True
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+        params.n_batch = params.n_ubatch = config.context  # a mean is of what was read at once
+        # Its own attention would round keys and values to 16 bits.
+        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
     params.n_gpu_layers = 0
     params.fit_params = False
     params.cpuparams.n_threads = config.threads
@@ -63,6 +79,21 @@ def _params(config: WorkerConfig, model: Path) -> Any:
     params.ui = False
     params.verbosity = _warnings
     return params
+
+
+def _draft_by_model(how: Any, config: WorkerConfig, *, model: Path) -> None:
+    how.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE]
+    draft = how.draft
+    source = draft.mparams
+    source.path = str(model)
+    draft.mparams = source
+    draft.n_max, draft.n_gpu_layers = config.draft_tokens, 0
+    draft.cpuparams.n_threads = draft.cpuparams_batch.n_threads = config.threads
+
+
+def _draft_by_prompt(how: Any, config: WorkerConfig) -> None:
+    how.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_MAP_K]
+    how.ngram_map_k.size_n, how.ngram_map_k.size_m = config.draft_ngram, config.draft_tokens
 
 
 if __name__ == "__main__":

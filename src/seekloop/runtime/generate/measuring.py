@@ -12,8 +12,10 @@ from seekloop.artifact.store import Store
 from seekloop.runtime.generate.backend import Backend, Prompt
 from seekloop.runtime.generate.bridge import Blocking
 from seekloop.runtime.generate.choice import Choice
+from seekloop.runtime.generate.dials import Dials
+from seekloop.runtime.generate.drafting import Draft
 from seekloop.runtime.generate.llamacpp import LlamaCpp
-from seekloop.runtime.generate.open import Engine, engines_for, open_async, open_backend
+from seekloop.runtime.generate.open import Engine, engines_for, open_backend, open_engine
 from seekloop.runtime.generate.openvino import OpenVino
 from seekloop.system.clock import Clock
 from seekloop.system.errors import EngineError, MissingPackage
@@ -49,7 +51,13 @@ class Measured:
 
 
 def measure(
-    checkpoint: Checkpoint, *, store: Store, threads: Sequence[int], clock: Clock, progress: Progress
+    checkpoint: Checkpoint,
+    *,
+    store: Store,
+    threads: Sequence[int],
+    clock: Clock,
+    progress: Progress,
+    draft: Draft | None = None,
 ) -> list[Measured]:
     """Every engine that runs the form, with each number of threads. One that does not start here is told and left out.
 
@@ -59,6 +67,7 @@ def measure(
         threads: numbers of CPU threads to try.
         clock: measures.
         progress: is told.
+        draft: what guesses tokens; engines that cannot are left out.
 
     Raises:
         ArtifactError: the checkpoint, or its base, is not in the store.
@@ -68,7 +77,8 @@ def measure(
         for engine, count in tried:
             task.note(f"{engine}, {count} threads")
             try:
-                found.append(_measure(checkpoint, engine, store=store, threads=count, clock=clock))
+                dials = Dials(threads=count, streams=max(LOADS), context=2 * _long, draft=draft)
+                found.append(_measure(checkpoint, engine, store=store, dials=dials, clock=clock))
             except (EngineError, MissingPackage) as error:
                 progress.say(f"{engine} is left out: {error}")
             task.advance()
@@ -88,9 +98,9 @@ def pick(found: Sequence[Measured], *, load: int) -> Choice:
     return Choice(engine=best.engine, threads=best.threads, streams=max(streams, load))
 
 
-def _measure(checkpoint: Checkpoint, engine: Engine, *, store: Store, threads: int, clock: Clock) -> Measured:
+def _measure(checkpoint: Checkpoint, engine: Engine, *, store: Store, dials: Dials, clock: Clock) -> Measured:
     started = clock.monotonic()
-    with _opened(checkpoint, engine, store=store, threads=threads) as (backend, pid):
+    with _opened(checkpoint, engine, store=store, dials=dials) as (backend, pid):
         load_s = clock.monotonic() - started
         ((_, first),) = backend.generate([_ask(0, length=_prompt, answer=1)])
         ((_, again),) = backend.generate([_ask(1, length=_prompt, answer=1)])
@@ -104,7 +114,7 @@ def _measure(checkpoint: Checkpoint, engine: Engine, *, store: Store, threads: i
         return Measured(
             engine=engine,
             name=backend.name,
-            threads=threads,
+            threads=dials.threads or 0,
             load_s=load_s,
             first_token_s=min(first.first_token_s, again.first_token_s),
             prefill_tok_s=_long / reading.first_token_s,
@@ -115,17 +125,17 @@ def _measure(checkpoint: Checkpoint, engine: Engine, *, store: Store, threads: i
 
 @contextlib.contextmanager
 def _opened(
-    checkpoint: Checkpoint, engine: Engine, *, store: Store, threads: int
+    checkpoint: Checkpoint, engine: Engine, *, store: Store, dials: Dials
 ) -> Iterator[tuple[Backend, int | None]]:
     """The engine, and its process where it has one of its own."""
-    streams, context = max(LOADS), 2 * _long
-    if engine == "torch":
+    streams = dials.streams
+    if engine == "torch" and dials.draft is None:
         with open_backend(
-            checkpoint, store=store, engine=engine, threads=threads, streams=streams, context=context
+            checkpoint, store=store, engine=engine, threads=dials.threads, streams=streams, context=dials.context
         ) as backend:
             yield backend, None
         return
-    core = open_async(checkpoint, store=store, engine=engine, threads=threads, streams=streams, context=context)
+    core = open_engine(checkpoint, store=store, engine=engine, dials=dials)
     assert isinstance(core, LlamaCpp | OpenVino)
     with Blocking(core, streams=streams) as running:
         yield running, core.pid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from seekloop.runtime.generate.backend import Backend
 from seekloop.runtime.generate.backend_async import AsyncBackend
 from seekloop.runtime.generate.bridge import Awaited, Blocking
 from seekloop.runtime.generate.choice import Choice
+from seekloop.runtime.generate.dials import Dials
 from seekloop.runtime.generate.echo import EchoBackend
 from seekloop.runtime.generate.engine_scorer import EngineScorer
 from seekloop.runtime.generate.likelihood import Scorer
@@ -23,7 +25,7 @@ from seekloop.runtime.generate.sandbox import Mode
 from seekloop.system import digests, lazy, settings
 from seekloop.system.errors import EngineError
 
-__all__ = ["Engine", "engines_for", "open_async", "open_backend", "open_scorer"]
+__all__ = ["Engine", "engines_for", "open_async", "open_backend", "open_engine", "open_scorer"]
 
 Engine = Literal["auto", "torch", "llamacpp", "openvino", "echo"]
 Chosen = Literal["torch", "llamacpp", "openvino", "echo"]
@@ -70,11 +72,12 @@ def open_backend(
         threads, streams = threads or measured.threads, streams or measured.streams
     if chosen == "llamacpp":
         streams = streams or _llamacpp_streams
-        core = _llamacpp(checkpoint, store=store, threads=threads, streams=streams, context=context)
+        core = _llamacpp(checkpoint, store=store, dials=Dials(threads=threads, streams=streams, context=context))
         return Blocking(core, streams=streams)
     if chosen == "openvino":
         streams = streams or _openvino_streams
-        ready = start_openvino(checkpoint, store=store, threads=threads, streams=streams, context=context)
+        dials = Dials(threads=threads, streams=streams, context=context)
+        ready = start_openvino(checkpoint, store=store, dials=dials)
         return Blocking(ready, streams=streams)
     return _in_process(checkpoint, chosen, store=store, threads=threads, streams=streams, context=context)
 
@@ -90,6 +93,12 @@ def open_async(
     cache_prompt: bool = False,
     sandbox: Mode = "off",
 ) -> AsyncBackend:
+    """As `open_engine`, with the dials one by one."""
+    dials = Dials(threads=threads, streams=streams, context=context, cache_prompt=cache_prompt, sandbox=sandbox)
+    return open_engine(checkpoint, store=store, engine=engine, dials=dials)
+
+
+def open_engine(checkpoint: Checkpoint, *, store: Store, engine: Engine, dials: Dials) -> AsyncBackend:
     """As `open_backend`, awaited. It blocks while it loads: call it on a thread, and use the result on one event loop.
 
     Args:
@@ -97,34 +106,29 @@ def open_async(
         store: where it, and an adapter's base, are.
         engine: "auto" takes what `seekloop bench engines` found fastest here; without that it runs the gguf form on
             llama.cpp, the openvino form on OpenVINO, and all others on torch.
-        threads: CPU threads; None: as many as this process may use. For torch they hold for the whole process.
-        streams: prompts answered at the same time.
-        context: tokens of prompt and answer together.
-        cache_prompt: llama.cpp and OpenVINO: reuse what is known of the same beginning; see `LlamaCpp.start`.
-        sandbox: llama.cpp and OpenVINO: whether their process is shut in; "require" refuses torch, which has none.
+        dials: how it is run. Threads of torch hold for the whole process. llama.cpp and OpenVINO alone know
+            `cache_prompt`, `sandbox` ("require" refuses the others) and `draft`, which the others refuse.
 
     Raises:
-        EngineError: the engine does not run this form, or does not start.
+        EngineError: the engine does not run this form, has not what a dial asks for, or does not start.
         ArtifactError: the checkpoint, or its base, is not in the store.
         MissingPackage: the engine is not installed.
     """
     chosen, measured = _choose(engine, checkpoint, store=store)
     if measured is not None:
-        threads = threads or measured.threads
-    if chosen in ("llamacpp", "openvino"):
-        start = _llamacpp if chosen == "llamacpp" else start_openvino
-        return start(
-            checkpoint,
-            store=store,
-            threads=threads,
-            streams=streams,
-            context=context,
-            cache_prompt=cache_prompt,
-            sandbox=sandbox,
-        )
-    if sandbox == "require":
+        dials = dataclasses.replace(dials, threads=dials.threads or measured.threads)
+    if chosen == "llamacpp":
+        return _llamacpp(checkpoint, store=store, dials=dials)
+    if chosen == "openvino":
+        return start_openvino(checkpoint, store=store, dials=dials)
+    if dials.sandbox == "require":
         raise EngineError("sandbox.in_process", engine=chosen)
-    backend = _in_process(checkpoint, chosen, store=store, threads=threads, streams=streams, context=context)
+    if dials.draft is not None:
+        raise EngineError("drafting.cannot", engine=chosen, way="model" if dials.draft.model else "prompt")
+    streams = dials.streams
+    backend = _in_process(
+        checkpoint, chosen, store=store, threads=dials.threads, streams=streams, context=dials.context
+    )
     return Awaited(backend, streams=streams)
 
 
@@ -165,7 +169,8 @@ def open_scorer(
             )
         )
     if chosen == "openvino" and checkpoint.form == "openvino":
-        return EngineScorer(start_openvino(checkpoint, store=store, threads=threads, streams=1, context=context))
+        dials = Dials(threads=threads, streams=1, context=context)
+        return EngineScorer(start_openvino(checkpoint, store=store, dials=dials))
     if chosen in ("echo", "openvino"):
         raise EngineError("runtime.no_likelihoods", engine=f"{chosen} ({checkpoint.form})")
     model, classes = _torch_model(checkpoint, store=store, threads=threads)
@@ -204,24 +209,11 @@ def _choose(engine: Engine, checkpoint: Checkpoint, *, store: Store) -> tuple[Ch
     return chosen, measured
 
 
-def _llamacpp(
-    checkpoint: Checkpoint,
-    *,
-    store: Store,
-    threads: int | None,
-    streams: int,
-    context: int,
-    cache_prompt: bool = False,
-    sandbox: Mode = "off",
-) -> LlamaCpp:
-    return LlamaCpp.start(
+def _llamacpp(checkpoint: Checkpoint, *, store: Store, dials: Dials) -> LlamaCpp:
+    return LlamaCpp.open(
         store.path(checkpoint.id, "model.gguf"),
         stop_ids=Codec.open(store.folder(checkpoint.id)).stop_ids,
-        threads=threads or _threads_of_llamacpp(streams),
-        streams=streams,
-        context=context,
-        cache_prompt=cache_prompt,
-        sandbox=sandbox,
+        dials=dataclasses.replace(dials, threads=dials.threads or _threads_of_llamacpp(dials.streams)),
     )
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from seekloop.runtime.generate.backend import Ability, Chance, Prompt, Token
+from seekloop.runtime.generate.dials import Dials
 from seekloop.runtime.generate.engine_process import EngineProcess, InProcess, version_of
 from seekloop.runtime.generate.likelihood import Fork, Likelihood, check_fork
 from seekloop.runtime.generate.limits import check_fits, check_reads
 from seekloop.runtime.generate.openvino_config import OpenVinoConfig
-from seekloop.runtime.generate.sandbox import Mode
 from seekloop.runtime.openvino_ir import Rounding
 from seekloop.system.errors import EngineError
 
@@ -53,47 +53,37 @@ class OpenVino(InProcess):
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
-    def start(
-        cls,
-        model: Path,
-        *,
-        threads: int,
-        rounding: Rounding,
-        streams: int = 8,
-        context: int = 2048,
-        cache_prompt: bool = False,
-        silence_s: float = 60.0,
-        sandbox: Mode = "off",
-    ) -> Self:
+    def start(cls, model: Path, *, rounding: Rounding, dials: Dials) -> Self:
         """Start a process for a model and wait for its first token.
 
         Args:
             model: a folder with `openvino_model.xml`, or a GGUF file.
-            threads: CPU threads.
             rounding: what it may round beside the weights.
-            streams: answers generated at the same time; there is room for `context` tokens of each.
-            context: tokens of prompt and answer together.
-            cache_prompt: keep what was read of earlier prompts for later ones with the same beginning.
-            silence_s: an engine that owes something and says nothing for so long has as long again to answer a probe;
-                then it hangs.
-            sandbox: whether the process is shut in: see `sandbox.py`. It then listens on a socket in its folder.
+            dials: how it is run; threads are given.
 
         Raises:
-            EngineError: it ended or was not ready in time; the end of its log is told.
+            EngineError: it ended or was not ready in time (the end of its log is told), or a model should guess.
             MissingPackage: openvino-genai is not installed.
         """
         _version()
-        process = EngineProcess(_module, engine=_engine, ready_s=_ready_s, silence_s=silence_s, sandbox=sandbox)
+        assert dials.threads is not None
+        silence_s, draft = dials.silence_s, dials.draft
+        if draft is not None and draft.model is not None:
+            # GenAI compares the tokenizers of both, and neither of ours has one: it is spoken to in ids.
+            raise EngineError("drafting.cannot", engine=_engine, way="model")
+        process = EngineProcess(_module, engine=_engine, ready_s=_ready_s, silence_s=silence_s, sandbox=dials.sandbox)
         config = OpenVinoConfig(
             model=str(model),
-            streams=streams,
-            context=context,
-            threads=threads,
+            streams=dials.streams,
+            context=dials.context,
+            threads=dials.threads,
             rounding=rounding,
-            prefixes=cache_prompt,
+            prefixes=dials.cache_prompt,
             key=process.key,
             parent=process.parent,
             socket=process.socket,
+            draft_tokens=draft.tokens if draft else 0,
+            draft_ngram=draft.ngram if draft else 0,
         )
         return cls(process, address=process.start(config.to_json()), config=config)
 

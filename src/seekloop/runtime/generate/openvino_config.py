@@ -33,6 +33,10 @@ class OpenVinoConfig:
     """Process that must be alive."""
     socket: str = ""
     """Path of a socket to listen on; empty: a free port of 127.0.0.1."""
+    draft_tokens: int = 0
+    """Tokens that are guessed at a time; 0: none are."""
+    draft_ngram: int = 0
+    """Ids that are looked for in the text so far."""
 
     @property
     def blocks(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ from typing import Any
 from seekloop.artifact.kinds import Checkpoint
 from seekloop.artifact.store import Store
 from seekloop.model.gguf_header import read_header
+from seekloop.runtime.generate.dials import Dials
 from seekloop.runtime.generate.openvino import OpenVino
 from seekloop.runtime.generate.openvino_config import BLOCK
-from seekloop.runtime.generate.sandbox import Mode
 from seekloop.runtime.openvino_ir import Rounding
 from seekloop.system import settings
 from seekloop.system.errors import EngineError
@@ -40,48 +41,28 @@ class Sizes:
     """Positions that the model was made for."""
 
 
-def start_openvino(
-    checkpoint: Checkpoint,
-    *,
-    store: Store,
-    threads: int | None,
-    streams: int,
-    context: int,
-    cache_prompt: bool = False,
-    sandbox: Mode = "off",
-) -> OpenVino:
+def start_openvino(checkpoint: Checkpoint, *, store: Store, dials: Dials) -> OpenVino:
     """An engine process for a checkpoint of the openvino or gguf form.
 
     Args:
         checkpoint: what it holds.
         store: where that is.
-        threads: CPU threads; None: as many as this process may use.
-        streams: answers generated at the same time.
-        context: tokens of prompt and answer together; at most what the model was made for.
-        cache_prompt: see `OpenVino.start`.
-        sandbox: see `OpenVino.start`.
+        dials: how it is run; threads: as many as this process may use, where none are given.
 
     Raises:
-        EngineError: model and streams do not fit the memory, or it does not start.
+        EngineError: model and streams do not fit the memory, it does not start, or a model should guess for it.
         ArtifactError: the checkpoint is not in the store.
         MissingPackage: openvino-genai is not installed.
     """
     folder = store.folder(checkpoint.id)
     model = folder if checkpoint.form == "openvino" else folder / "model.gguf"
     sizes = sizes_of(model)
-    context, rounding = min(context, sizes.context), rounding_of(checkpoint.precision)
+    streams, context, rounding = dials.streams, min(dials.context, sizes.context), rounding_of(checkpoint.precision)
     weights = checkpoint.size * (1.0 if checkpoint.form == "openvino" else _unpacked)
     need = _libraries + weights + cache_bytes(sizes, streams=streams, context=context, rounding=rounding)
     _check_memory(need, streams=streams, context=context)
-    return OpenVino.start(
-        model,
-        threads=threads or settings.threads(),
-        rounding=rounding,
-        streams=streams,
-        context=context,
-        cache_prompt=cache_prompt,
-        sandbox=sandbox,
-    )
+    dials = dataclasses.replace(dials, threads=dials.threads or settings.threads(), context=context)
+    return OpenVino.start(model, rounding=rounding, dials=dials)
 
 
 def rounding_of(precision: str) -> Rounding:

@@ -88,7 +88,9 @@ class _Engine:
     def __init__(self, config: OpenVinoConfig) -> None:
         self._genai, self._openvino = openvino_modules.genai(), openvino_modules.openvino()
         self._config = config
-        self._options = properties(threads=config.threads, rounding=config.rounding)
+        self._options: dict[str, Any] = dict(properties(threads=config.threads, rounding=config.rounding))
+        if config.draft_tokens:
+            self._options["prompt_lookup"] = True
         schedule = self._genai.SchedulerConfig()
         schedule.num_kv_blocks = config.blocks
         schedule.max_num_seqs = config.streams
@@ -159,6 +161,8 @@ class _Engine:
         how.max_new_tokens = asked["max_tokens"]
         how.apply_chat_template = False
         how.presence_penalty, how.frequency_penalty = asked.get("presence", 0.0), asked.get("frequency", 0.0)
+        if self._config.draft_tokens:
+            how.num_assistant_tokens, how.max_ngram_size = self._config.draft_tokens, self._config.draft_ngram
         if asked["temperature"] > 0:
             how.do_sample = True
             how.temperature, how.top_p, how.rng_seed = asked["temperature"], asked["top_p"], asked["seed"]
