@@ -57,6 +57,19 @@ def encrypt(project: Folder = HERE) -> None:
     _verb("encrypt", folder=project)
 
 
+@app.command("rotate")
+def rotate(
+    *,
+    prepare: Annotated[
+        bool, typer.Option("--prepare", help="Only make the next key, to be copied to machines that share the vault.")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")] = "by the calendar",
+    project: Folder = HERE,
+) -> None:
+    """Replace the master key of the texts' keys (payload.key); every text stays readable all the while."""
+    _verb("rotate", prepare=prepare, reason=reason, folder=project)
+
+
 @app.command("erase")
 def erase(
     *,

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from sqlalchemy import select
 
-from seekloop.artifact import audit, evidence, keys, schema
+from seekloop.artifact import audit, evidence, keys, rotation, schema
 from seekloop.artifact.anchors import Anchor, Anchors
 from seekloop.artifact.answers import AnswerLog
 from seekloop.artifact.chain import Chain
@@ -473,3 +473,21 @@ class Ledger:
     def encrypt(self, *, actor: str) -> int:
         """Encrypt the texts that were recorded before there were keys; returns how many there were."""
         return self._answers.encrypt(actor=actor)
+
+    def rotate_payload_key(self, *, actor: str, reason: str) -> int:
+        """Give the keys of texts another master key; how many there are. Killed anywhere, run it again.
+
+        Raises:
+            LedgerError: texts are not encrypted here, a master key cannot be had or written, or others share the vault
+                and do not have the next one yet.
+        """
+        said = [str(event.facts["key"]) for event in self.events(kind=rotation.KIND)]
+        return rotation.rotate(self._journal, self._vault, said=said, actor=actor, reason=reason)
+
+    def prepare_payload_key(self) -> Path:
+        """Make the next master key and leave it beside the one that is used; where it lies.
+
+        Raises:
+            LedgerError: texts are not encrypted here, or by a key service, or it cannot be written.
+        """
+        return rotation.prepare(self._vault)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from sqlalchemy import Boolean, Column, Connection, Engine, MetaData, Table, Tex
 
 from seekloop.artifact.database import blocks, connect, explained, insert_rows, one_opens
 from seekloop.artifact.wrapping import Wrapper
+from seekloop.system.errors import LedgerError
 
 __all__ = ["DataKey", "Vault"]
 
@@ -116,8 +117,8 @@ class Vault:
                     for block in blocks(missing):
                         for identity, wrapped in connection.execute(
                             select(_key.c.id, _key.c.wrapped).where(_key.c.id.in_(block), _key.c.wrapped != "")
-                        ):
-                            self._secrets[identity] = self._wrapper.unwrap(wrapped, name=identity)
+                        ).all():
+                            self._secrets[identity] = self._unwrapped(identity, wrapped)
             return {identity: self._secrets[identity] for identity in ids if identity in self._secrets}
 
     def within(self, scope: str) -> list[str]:
@@ -154,10 +155,50 @@ class Vault:
                 for block in blocks(ids):
                     connection.execute(delete(_scope).where(_scope.c.key.in_(block)))
                     connection.execute(update(_key).where(_key.c.id.in_(block)).values(wrapped="", doomed=True))
-            if self._url.get_backend_name() == "sqlite":
-                # The log of changes still has the pages as they were.
-                with self._ready().connect() as connection:
-                    connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+            self._forget_pages()
+
+    def prepare_next(self) -> Path | None:
+        """Have the wrapper make its next key; where it lies. None: it has no file."""
+        with self._mutex:
+            self._ready()
+            return self._wrapper.prepare_next()
+
+    def rewrap(self, record: Callable[[str, int], None]) -> int:
+        """Wrap every key under the wrapper's next key; how many there are.
+
+        Args:
+            record: is told what the next key is called, and the number of keys, once all are wrapped under it.
+
+        Raises:
+            LedgerError: the database, or one of both wrapping keys, cannot be had.
+        """
+        with self._mutex:
+            self._ready()
+            name = self._wrapper.begin(shared=self._url.get_backend_name() != "sqlite")
+            count = 0
+            with self._making() as connection:
+                kept = connection.execute(select(_key.c.id, _key.c.wrapped).where(_key.c.wrapped != "")).all()
+                for identity, wrapped in kept:
+                    again = self._wrapper.wrap(self._wrapper.unwrap(wrapped, name=identity), name=identity)
+                    connection.execute(update(_key).where(_key.c.id == identity).values(wrapped=again))
+                    count += 1
+            self._forget_pages()
+            record(name, count)
+            self._wrapper.settle()
+            return count
+
+    def _unwrapped(self, identity: str, wrapped: str) -> bytes:
+        """A key, read once more where it was wrapped under another one since it was read."""
+        try:
+            return self._wrapper.unwrap(wrapped, name=identity)
+        except LedgerError as error:
+            if error.code != "artifact.payload_key_wrong":
+                raise
+            with self._reading() as connection:
+                now = connection.execute(select(_key.c.wrapped).where(_key.c.id == identity)).scalar()
+            if not now or now == wrapped:
+                raise
+            return self._wrapper.unwrap(now, name=identity)
 
     def _of(self, own: str) -> DataKey:
         identity = self._current[own]
@@ -169,8 +210,8 @@ class Vault:
         with self._reading() as connection:
             for block in blocks(owners):
                 usable = joined.where(_scope.c.scope.in_(block), _scope.c.own, ~_key.c.doomed)
-                for own, identity, wrapped in connection.execute(usable):
-                    self._secrets[identity] = self._wrapper.unwrap(wrapped, name=identity)
+                for own, identity, wrapped in connection.execute(usable).all():
+                    self._secrets[identity] = self._unwrapped(identity, wrapped)
                     self._current[own] = identity
 
     def _make(self, subjects: list[Sequence[str]]) -> None:
@@ -178,12 +219,13 @@ class Vault:
         if not subjects:
             return
         keys, scopes, made = [], [], []
-        for each in subjects:
-            key = DataKey(f"key_{secrets.token_hex(16)}", secrets.token_bytes(_length))
-            made.append((each[-1], key))
-            keys.append({"id": key.id, "wrapped": self._wrapper.wrap(key.secret, name=key.id), "doomed": False})
-            scopes += [{"scope": scope, "key": key.id, "own": scope == each[-1]} for scope in dict.fromkeys(each)]
-        with self._writing() as connection:
+        with self._making() as connection:
+            # Wrapped in the transaction: under the key that will be there when it ends.
+            for each in subjects:
+                key = DataKey(f"key_{secrets.token_hex(16)}", secrets.token_bytes(_length))
+                made.append((each[-1], key))
+                keys.append({"id": key.id, "wrapped": self._wrapper.wrap(key.secret, name=key.id), "doomed": False})
+                scopes += [{"scope": scope, "key": key.id, "own": scope == each[-1]} for scope in dict.fromkeys(each)]
             insert_rows(connection, _key, rows=keys)
             insert_rows(connection, _scope, rows=scopes)
         for own, key in made:
@@ -195,6 +237,20 @@ class Vault:
         if len(self._secrets) > _remembered:
             self._secrets.clear()
             self._current.clear()
+
+    def _forget_pages(self) -> None:
+        """Empty the log of changes, which still has the pages as they were."""
+        if self._url.get_backend_name() == "sqlite":
+            with self._ready().connect() as connection:
+                connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+
+    @contextlib.contextmanager
+    def _making(self) -> Iterator[Connection]:
+        """A transaction beside which no other one wraps a key."""
+        with self._writing() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _advisory_lock})
+            yield connection
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Connection]:

@@ -1,4 +1,4 @@
-"""Verbs of the audit: show, export, check, encrypt, erase."""
+"""Verbs of the audit: show, export, check, encrypt, rotate, erase."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seekloop.artifact.ledger import Ledger
 from seekloop.system.errors import LedgerError
 from seekloop.system.files import whole
 
-__all__ = ["check", "encrypt", "erase", "export", "show"]
+__all__ = ["check", "encrypt", "erase", "export", "rotate", "show"]
 
 
 def show(*, identity: str, folder: Path, as_json: bool) -> None:
@@ -65,6 +65,21 @@ def encrypt(*, folder: Path) -> None:
     """Encrypt what stands in clear."""
     ctx = context_of(folder)
     print(f"{ctx.ledger.encrypt(actor=ctx.actor)} texts encrypted")
+    ctx.ledger.close()
+
+
+def rotate(*, prepare: bool, reason: str, folder: Path) -> None:
+    """Wrap the keys of texts under another master key."""
+    ctx = context_of(folder)
+    if prepare:
+        print(
+            f"{ctx.ledger.prepare_payload_key()}: copy it to every machine that shares the vault, then run this there"
+        )
+    else:
+        count = ctx.ledger.rotate_payload_key(actor=ctx.actor, reason=reason)
+        print(
+            f"{count} keys are wrapped under a new master key; the old one opens nothing but older copies of the vault"
+        )
     ctx.ledger.close()
 
 
