@@ -531,6 +531,34 @@ def test_a_turn_that_is_taken_and_never_comes_again_leaves_no_trace(how):
     assert asyncio.run(scenario()) == (said[how], (0, 0, {}, {}))
 
 
+def test_what_is_still_stopping_is_not_stopped_twice():
+    async def scenario():
+        queue, begun, stopped = admission(), [], asyncio.Event()
+
+        async def work():
+            begun.append(len(begun))
+            if len(begun) == 1:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    await stopped.wait()
+            return "answer"
+
+        turn = Turn(queue, await enter(queue, 2))
+        task = asyncio.create_task(turn.through(work, undo=lambda: None))
+        await asyncio.sleep(0)
+        queue.leave(await enter(queue, 0))
+        places = [(queue.inside, queue.waiting)]
+        high = await waits(queue, 0)
+        stopped.set()
+        answer = await task
+        turn.leave()
+        queue.leave(await high)
+        return answer, begun, turn.sent_back, [*places, (queue.inside, queue.waiting)]
+
+    assert asyncio.run(scenario()) == ("answer", [0, 1], 1, [(1, 0), (0, 0)])
+
+
 VISITS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5), st.integers(0, 5), st.booleans()), max_size=25)
 
 

@@ -50,8 +50,11 @@ def _read(gateway: Gateway) -> Iterator[Figure]:
     waiting = float(gateway.admission.waiting)
     yield _gauge("vllm:num_requests_running", "Requests that an engine works on.", value=gateway.running)
     yield _gauge("vllm:num_requests_waiting", "Requests that wait for an engine.", value=waiting)
-    sent_back = {(): float(gateway.admission.sent_back)}
-    yield _count("vllm:num_preemptions", "Streams that were given to a higher tier.", values=sent_back)
+    yield _count(
+        "vllm:num_preemptions",
+        "Streams that were given to a higher tier.",
+        values={(): float(gateway.admission.sent_back)},
+    )
     yield _gauge("seekloop:ready", "Whether a request would be answered now.", together="min", value=gateway.ready)
     yield _gauge(
         "seekloop:recorder_failing",

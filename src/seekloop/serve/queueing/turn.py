@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -39,6 +40,11 @@ class Turn:
         """Give the stream back."""
         self._admission.leave(self._ticket)
 
+    def _stop(self, scope: asyncio.Timeout) -> None:
+        # What is stopping already may have its next stream before it has stopped: it is not stopped twice.
+        self._ticket.back = None
+        scope.reschedule(0.0)
+
     async def through(self, work: Callable[[], Awaitable[ResultT]], *, undo: Callable[[], None]) -> ResultT:
         """What `work` comes to. Where a higher tier takes the stream, it is cancelled, waits, and is done again.
 
@@ -52,7 +58,7 @@ class Turn:
         while True:
             try:
                 async with asyncio.timeout(None) as scope:
-                    self._ticket.back = lambda: scope.reschedule(0.0)
+                    self._ticket.back = functools.partial(self._stop, scope)
                     return await work()
             except TimeoutError:
                 if not scope.expired():
