@@ -20,6 +20,7 @@ from seekloop.compress.openvino.spec import OpenVinoMethod
 from seekloop.compress.spec import CompressInputs, CompressSpec
 from seekloop.compress.stage import run
 from seekloop.runtime.generate.backend import Prompt
+from seekloop.runtime.generate.dials import Dials
 from seekloop.runtime.generate.openvino import OpenVino
 from seekloop.runtime.tiny import tiny_base
 from seekloop.system.errors import EngineError
@@ -31,8 +32,9 @@ ENDLESS = Prompt(ids=(9,), stop_ids=frozenset(), max_tokens=2000)
 HOLDER = """
 import sys
 from pathlib import Path
+from seekloop.runtime.generate.dials import Dials
 from seekloop.runtime.generate.openvino import OpenVino
-engine = OpenVino.start(Path(sys.argv[1]), threads=1, rounding="none", streams=1, context=256)
+engine = OpenVino.start(Path(sys.argv[1]), rounding="none", dials=Dials(threads=1, streams=1, context=256))
 print(engine.pid, flush=True)
 sys.stdin.read()
 """
@@ -51,7 +53,7 @@ def model(tmp_path_factory):
 
 
 def start(model: Path, **options):
-    return OpenVino.start(model, threads=1, rounding="none", streams=1, context=2048, **options)
+    return OpenVino.start(model, rounding="none", dials=Dials(threads=1, streams=1, context=2048, **options))
 
 
 def ends(pid: int, *, within_s: float = 20.0) -> bool:
