@@ -7,19 +7,20 @@ from hypothesis import strategies as st
 
 from seekloop.runtime.integers import IntegerLinear, integers_are_exact
 from seekloop.runtime.packed import pack, unpack
-from seekloop.runtime.rounding import Grid, codes_of, fake_tokens, fake_weights, steps_of, values_of
+from seekloop.runtime.rounding import Grid, codes_of, fake_tokens, steps_of, values_of
 
 
 def weight(rows=6, columns=64, seed=0):
     return torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed))
 
 
-@given(st.integers(1, 5), st.integers(1, 40), st.integers(0, 99))
-def test_what_is_packed_unpacks_to_the_same_codes(rows, columns, seed):
-    codes = torch.randint(-8, 8, (rows, columns), dtype=torch.int8, generator=torch.Generator().manual_seed(seed))
-    packed = pack(codes)
-    assert packed.shape == (rows, -(-columns // 8)) and packed.dtype is torch.int32
-    assert torch.equal(unpack(packed, columns), codes)
+@given(st.sampled_from([4, 8]), st.integers(1, 5), st.integers(1, 40), st.integers(0, 99))
+def test_what_is_packed_unpacks_to_the_same_codes(bits, rows, columns, seed):
+    half, random = 2 ** (bits - 1), torch.Generator().manual_seed(seed)
+    codes = torch.randint(-half, half, (rows, columns), dtype=torch.int8, generator=random)
+    packed = pack(codes, bits=bits)
+    assert packed.shape == (rows, -(-columns * bits // 32)) and packed.dtype is torch.int32
+    assert torch.equal(unpack(packed, columns, bits=bits), codes)
 
 
 @given(st.sampled_from([4, 8]), st.sampled_from([None, 16, 32]), st.booleans(), st.integers(0, 99))
@@ -63,11 +64,9 @@ def test_a_weight_of_zeros_stays_zero():
 
 
 def test_rounding_for_tuning_keeps_the_gradient():
-    w, x = weight().requires_grad_(), weight(seed=1).requires_grad_()
-    rounded = fake_weights(w, Grid(bits=4, group=32))
-    (rounded * 3).sum().backward()
+    x = weight(seed=1).requires_grad_()
     fake_tokens(x).sum().backward()
-    assert not torch.equal(rounded, w) and torch.equal(w.grad, torch.full_like(w, 3)) and (x.grad == 1).all()
+    assert (x.grad == 1).all()
 
 
 def test_each_token_has_its_own_step():

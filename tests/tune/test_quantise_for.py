@@ -185,7 +185,7 @@ def test_rows_that_do_not_divide_into_groups_are_refused_by_name(
     ctx: RunContext, data: Dataset, base: Checkpoint
 ) -> None:
     with pytest.raises(SeekloopError) as caught:
-        tuned(ctx, data, base, quantise_for={"precision": "int4", "group": 48})
+        tuned(ctx, data, base, quantise_for={"precision": "int4", "group": 128})
     assert caught.value.code == "train.block_width"
     assert "proj" in caught.value.sentence("en")
 

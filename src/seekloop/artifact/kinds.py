@@ -160,7 +160,7 @@ class Dataset(Artifact):
         return value if self.added else {name: part for name, part in value.items() if name != "added"}
 
 
-Form = Literal["full", "adapter", "gguf", "openvino", "compressed-tensors", "onnx", "endpoint"]
+Form = Literal["full", "adapter", "gguf", "openvino", "compressed-tensors", "bitsandbytes", "onnx", "endpoint"]
 
 
 class Checkpoint(Artifact):
@@ -168,9 +168,9 @@ class Checkpoint(Artifact):
 
     Files, by form: full: `config.json`, `model.safetensors`; adapter: `adapter_config.json`,
     `adapter_model.safetensors` (PEFT's names), its base being the parent `base`; gguf: `model.gguf`; openvino:
-    `openvino_model.xml` and `.bin`; compressed-tensors: as full, in the layout of that name; onnx: `model.onnx`;
-    endpoint: `endpoint.json` and no weights. All forms: `codec.json`, `tokenizer.json`, `chat_template.jinja`; a
-    classifier has `classes.json` too.
+    `openvino_model.xml` and `.bin`; compressed-tensors, bitsandbytes: as full, in the layout of that name; onnx:
+    `model.onnx`; endpoint: `endpoint.json` and no weights. All forms: `codec.json`, `tokenizer.json`,
+    `chat_template.jinja`; a classifier has `classes.json` too.
     """
 
     kind: Literal["checkpoint"] = "checkpoint"

@@ -13,6 +13,7 @@ from seekloop.artifact.store import Store
 from seekloop.compress.method import Made, Work
 from seekloop.compress.weights import open_weights
 from seekloop.runtime import models
+from seekloop.runtime.grids import read_target, write_target
 from seekloop.runtime.weights import open_model
 from seekloop.system import digests
 from seekloop.system.errors import ModelError
@@ -36,6 +37,9 @@ def make(work: Work) -> Made:
     if parent.form != "adapter":
         raise ModelError("compress.nothing_to_merge", id=digests.short(parent.id), form=parent.form)
     parameters = write_merged(parent, work.folder, store=ctx.store, progress=ctx.progress)
+    target = read_target(ctx.store.folder(parent.id))
+    if target is not None:  # what is on a grid stays there: a form made of the merged weights is stored as exactly
+        write_target(work.folder, target)
     return Made(form="full", precision="f32", parameters=parameters)
 
 

@@ -7,18 +7,20 @@ from typing import Any
 
 from seekloop.artifact.kinds import Checkpoint
 from seekloop.artifact.store import Store
+from seekloop.compress.packed.trained import FORMS
 from seekloop.compress.profiles.machine import here, missing
 from seekloop.compress.profiles.profile import Profile, profile
 from seekloop.compress.spec import CompressSpec
 from seekloop.model.memory import LIBRARIES
+from seekloop.runtime.grids import read_target
 from seekloop.runtime.models import base_of
-from seekloop.system import settings
+from seekloop.system import digests, settings
 from seekloop.system.errors import ModelError, UsageError
 from seekloop.system.memory import free_bytes
 from seekloop.system.plain import show
 from seekloop.system.progress import Progress
 
-__all__ = ["apply", "check_memory"]
+__all__ = ["apply", "check_memory", "say_rounded_again"]
 
 _weight_bytes: Mapping[str, int] = {"merge": 12, "openvino": 12, "onnx": 12}
 """Bytes a weight that a method holds at once: merging has the merged weights, and two models to compare; a conversion
@@ -69,6 +71,18 @@ def check_memory(spec: CompressSpec, parent: Checkpoint, *, store: Store, free: 
     need = base_of(parent, store).parameters * each + LIBRARIES
     if free is not None and need > free:
         raise ModelError("compress.too_little_memory", need=f"{need / 2**30:.1f}", free=f"{free / 2**30:.1f}")
+
+
+def say_rounded_again(spec: CompressSpec, parent: Checkpoint, *, store: Store, progress: Progress) -> None:
+    """Say aloud that a form rounds, with other scales, what was trained for a storage format."""
+    target, method = read_target(store.folder(parent.id)), spec.method.model_dump(mode="json", exclude_none=True)
+    if target is None or method["type"] in ("merge", "onnx", "prune", "distil") or method.get("precision") == "f32":
+        return
+    stored = method["precision"] if method["type"] == "gguf" else FORMS.get(method["type"])
+    if target.precision != stored:
+        progress.say(
+            f"{digests.short(parent.id)} was trained for {target.precision}: {show(method)} rounds it once more"
+        )
 
 
 def _check_budget(chosen: Profile, method: Mapping[str, Any], *, weights: int) -> None:

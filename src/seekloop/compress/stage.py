@@ -7,7 +7,7 @@ from seekloop.artifact.kinds import Checkpoint
 from seekloop.compress.method import Making, Work
 from seekloop.compress.methods import making
 from seekloop.compress.parity import gate
-from seekloop.compress.preflight import apply, check_memory
+from seekloop.compress.preflight import apply, check_memory, say_rounded_again
 from seekloop.compress.spec import CompressInputs, CompressSpec
 from seekloop.runtime import models
 from seekloop.runtime.train.classifiers import read_classes
@@ -39,6 +39,7 @@ def form_by(make: Making, spec: CompressSpec, *, inputs: CompressInputs, ctx: Ru
         raise ModelError("compress.classifier", id=digests.short(parent.id))
     apply(spec, parent, store=ctx.store, progress=ctx.progress)
     check_memory(spec, parent, store=ctx.store)
+    say_rounded_again(spec, parent, store=ctx.store, progress=ctx.progress)
     with ctx.job("compress", spec) as job:
         work = Work(parent=parent, dataset=inputs.dataset, folder=job.draft.folder, ctx=ctx)
         made = make(work)

@@ -36,7 +36,7 @@ class Weights:
     _base: Any
     _fold: Fold | None
     """Of the adapter; None: there is none."""
-    _target: Target | None = None
+    target: Target | None = None
     """The format that it was trained for; None: it was not."""
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -51,17 +51,17 @@ class Weights:
         weight = self._trained_on(name)
         change = self._fold.change(name, weight) if self._fold else None
         whole = weight if change is None else weight + change
-        if self._target is None or whole.ndim != 2 or is_router(name):
+        if self.target is None or whole.ndim != 2 or is_router(name):
             return whole
-        grid = grid_of(name, self._target)
-        rounded: Array = on_grid(torch.from_numpy(whole), grid, group=self._target.group).numpy()
+        grid = grid_of(name, self.target)
+        rounded: Array = on_grid(torch.from_numpy(whole), grid, group=self.target.group).numpy()
         return rounded
 
     def change(self, name: str) -> Array | None:
         """What the adapter adds to the tensor called `name`, fp32; None: nothing."""
         weight = self._trained_on(name)
         change = self._fold.change(name, weight) if self._fold else None
-        return change if change is None or self._target is None else self.read(name) - weight
+        return change if change is None or self.target is None else self.read(name) - weight
 
     def _trained_on(self, name: str) -> Array:
         weight: Array = self._base.get_tensor(name).float().numpy()
@@ -86,4 +86,4 @@ def open_weights(checkpoint: Checkpoint, *, store: Store) -> Iterator[Weights]:
         target = read_target(store.folder(checkpoint.id))
         if checkpoint.form == "adapter":
             fold = files.enter_context(open_fold(store.folder(checkpoint.id), base=folder, names=names))
-        yield Weights(config=config, folder=folder, names=names, _base=base, _fold=fold, _target=target)
+        yield Weights(config=config, folder=folder, names=names, _base=base, _fold=fold, target=target)

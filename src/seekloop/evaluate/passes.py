@@ -62,7 +62,7 @@ def check_passes(spec: EvaluateSpec, checkpoint: Checkpoint, *, root: Path) -> N
     passes = spec.passes
     if passes.stride is not None and passes.stride > spec.context:
         raise UsageError("evaluate.stride_too_long", stride=passes.stride, context=spec.context)
-    torch_runs = checkpoint.form in ("full", "adapter", "compressed-tensors")
+    torch_runs = checkpoint.form in ("full", "adapter", "compressed-tensors", "bitsandbytes")
     if (passes.likelihood or passes.calibration or passes.similarity) and not torch_runs:
         raise EngineError("evaluate.passes_need_weights", id=digests.short(checkpoint.id), form=checkpoint.form)
     if passes.groups is not None and passes.groups.path is None and checkpoint.form == FORM:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from torch import nn
 
-from seekloop.artifact.kinds import Checkpoint
+from seekloop.artifact.kinds import Checkpoint, Form
 from seekloop.artifact.store import Store
 from seekloop.model.codec import Codec
 from seekloop.runtime.linear import quicken
+from seekloop.runtime.llm_int8 import open_int8
 from seekloop.runtime.packed import open_packed
 from seekloop.runtime.quantised import Quantisation, quantise, read_note
 from seekloop.runtime.train.classifiers import open_head
@@ -19,7 +22,12 @@ from seekloop.runtime.weights import open_model
 from seekloop.system import digests
 from seekloop.system.errors import ModelError
 
-__all__ = ["base_of", "codec_of", "load", "open_rounded"]
+__all__ = ["ROUNDED", "base_of", "codec_of", "load", "open_rounded"]
+
+ROUNDED: Mapping[Form, Callable[[Path], nn.Module]] = MappingProxyType(
+    {"compressed-tensors": open_packed, "bitsandbytes": open_int8}
+)
+"""Forms of whole numbers that torch runs, and what opens them."""
 
 
 def load(
@@ -31,7 +39,7 @@ def load(
     A base that an adapter was trained on in fewer bits is stored so again: the model is the one that was trained.
 
     Args:
-        checkpoint: a base, a full checkpoint, an adapter, or compressed-tensors.
+        checkpoint: a base, a full checkpoint, an adapter, or one in whole numbers.
         store: where it, and an adapter's base, are.
         storage: how to hold the linear layers of what is no adapter; None: in full.
         rounded: give a checkpoint that was trained for a storage format the weights that it has there; else those that
@@ -41,8 +49,8 @@ def load(
         ModelError: it is in a compressed form that torch does not run, or its files do not fit together.
         ArtifactError: it, or its base, is not in the store.
     """
-    if checkpoint.form == "compressed-tensors":
-        return open_rounded(store.folder(checkpoint.id))
+    if checkpoint.form in ROUNDED:
+        return open_rounded(store.folder(checkpoint.id), form=checkpoint.form)
     if checkpoint.form not in ("full", "adapter"):
         raise ModelError("train.not_for_torch", id=digests.short(checkpoint.id), form=checkpoint.form)
     base = store.folder(base_of(checkpoint, store).id)
@@ -60,13 +68,13 @@ def load(
     return model.eval().requires_grad_(False)
 
 
-def open_rounded(folder: Path) -> nn.Module:
-    """A folder in the layout of compressed-tensors, with the values that its file stands for, in eval mode.
+def open_rounded(folder: Path, *, form: Form) -> nn.Module:
+    """A folder in the layout of one of `ROUNDED`, with the values that its file stands for, in eval mode.
 
     Raises:
         ModelError: its files do not fit together.
     """
-    model = open_packed(folder)
+    model = ROUNDED[form](folder)
     quicken(model)
     return model.requires_grad_(False)
 

@@ -1,8 +1,8 @@
 """The compressed-tensors layout: linear layers as whole numbers with scales, and `config.json` saying how.
 
-`pack-quantized` holds 4-bit codes, eight in an int32 along a row; `int-quantized` holds int8 codes for layers whose
-inputs are rounded to int8 too, token by token. vLLM and transformers load both. Here the layers get the values that the
-file stands for, and inputs are rounded as the file says, so what is measured is what the form is.
+`pack-quantized` holds codes of 4 or 8 bits, eight or four in an int32 along a row; `int-quantized` holds int8 codes
+for layers whose inputs are rounded to int8 too, token by token. vLLM and transformers load both. Here the layers get
+the values that the file stands for, and inputs are rounded as the file says, so what is measured is what the form is.
 """
 
 from __future__ import annotations
@@ -15,18 +15,16 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM
 
 from seekloop.runtime.integers import IntegerLinear, integers_are_exact
 from seekloop.runtime.linear import Linear, product
 from seekloop.runtime.rounding import Grid, Steps, fake_tokens, values_of
-from seekloop.runtime.weights import quiet
+from seekloop.runtime.weights import built
 from seekloop.system.errors import ModelError
 
 __all__ = ["RoundedInputs", "layer_tensors", "open_packed", "pack", "quantisation_config", "read_layers", "unpack"]
 
-_format = {4: "pack-quantized", 8: "int-quantized"}
-_codes_a_word = 8
+_bits = {"pack-quantized": (4, 8), "int-quantized": (8,)}
 
 
 def quantisation_config(grid: Grid, *, ignore: Iterable[str], inputs: bool) -> dict[str, Any]:
@@ -40,16 +38,17 @@ def quantisation_config(grid: Grid, *, ignore: Iterable[str], inputs: bool) -> d
     weights = _arguments(bits=grid.bits, symmetric=grid.symmetric, dynamic=False)
     weights |= {"strategy": "group" if grid.group else "channel", "group_size": grid.group}
     activations = _arguments(bits=8, symmetric=True, dynamic=True) | {"strategy": "token", "group_size": None}
+    layout = "int-quantized" if inputs else "pack-quantized"
     scheme = {
         "targets": ["Linear"],
         "weights": weights,
         "input_activations": activations if inputs else None,
         "output_activations": None,
-        "format": _format[grid.bits],
+        "format": layout,
     }
     return {
         "quant_method": "compressed-tensors",
-        "format": _format[grid.bits],
+        "format": layout,
         "quantization_status": "compressed",
         "config_groups": {"group_0": scheme},
         "ignore": sorted(ignore),
@@ -62,7 +61,9 @@ def _arguments(*, bits: int, symmetric: bool, dynamic: bool) -> dict[str, Any]:
     return {"num_bits": bits, "type": "int", "symmetric": symmetric, "dynamic": dynamic, "observer": "minmax"}
 
 
-def layer_tensors(name: str, codes: Tensor, *, steps: Steps, grid: Grid, stored: torch.dtype) -> dict[str, Tensor]:
+def layer_tensors(
+    name: str, codes: Tensor, *, steps: Steps, grid: Grid, stored: torch.dtype, inputs: bool
+) -> dict[str, Tensor]:
     """The tensors of one linear layer, by their names in the file.
 
     Args:
@@ -71,32 +72,41 @@ def layer_tensors(name: str, codes: Tensor, *, steps: Steps, grid: Grid, stored:
         steps: of the codes.
         grid: that they are on.
         stored: type of the scales.
+        inputs: whether inputs are rounded too, as for `quantisation_config`.
     """
     scales = steps.scales.to(stored).contiguous()
-    if grid.bits == 8:
+    if inputs:
         return {f"{name}.weight": codes.contiguous(), f"{name}.weight_scale": scales}
     tensors = {
-        f"{name}.weight_packed": pack(codes),
+        f"{name}.weight_packed": pack(codes, bits=grid.bits),
         f"{name}.weight_scale": scales,
         f"{name}.weight_shape": torch.tensor(codes.shape, dtype=torch.int64),
     }
     if steps.zeros is not None:
-        tensors[f"{name}.weight_zero_point"] = pack(steps.zeros.to(torch.int8).t()).t().contiguous()
+        zeros = pack(steps.zeros.to(torch.int8).t(), bits=grid.bits)
+        tensors[f"{name}.weight_zero_point"] = zeros.t().contiguous()
     return tensors
 
 
-def pack(codes: Tensor) -> Tensor:
-    """Codes from -8 to 7, [rows, columns], as int32 [rows, columns / 8 rounded up]; the first is the lowest bits."""
-    short = -codes.shape[1] % _codes_a_word
-    nibbles = nn.functional.pad((codes + 8).to(torch.uint8), (0, short))
-    return (nibbles[:, 0::2] | nibbles[:, 1::2] << 4).contiguous().view(torch.int32)
+def pack(codes: Tensor, *, bits: int) -> Tensor:
+    """Codes of 4 bits (-8 to 7) or 8 (-128 to 127), [rows, columns], as int32; the first is a word's lowest bits.
+
+    Returns:
+        [rows, columns times bits by 32, rounded up].
+    """
+    short = -codes.shape[1] % (32 // bits)
+    whole = nn.functional.pad((codes.to(torch.int16) + 2 ** (bits - 1)).to(torch.uint8), (0, short))
+    if bits == 4:
+        whole = whole[:, 0::2] | whole[:, 1::2] << 4
+    return whole.contiguous().view(torch.int32)
 
 
-def unpack(packed: Tensor, columns: int) -> Tensor:
+def unpack(packed: Tensor, columns: int, *, bits: int) -> Tensor:
     """The codes again, [rows, columns], int8."""
-    pairs = packed.contiguous().view(torch.uint8)
-    nibbles = torch.stack([pairs & 15, pairs >> 4], dim=2).flatten(1)
-    return nibbles[:, :columns].to(torch.int8) - 8
+    whole = packed.contiguous().view(torch.uint8)
+    if bits == 4:
+        whole = torch.stack([whole & 15, whole >> 4], dim=2).flatten(1)
+    return (whole[:, :columns].to(torch.int16) - 2 ** (bits - 1)).to(torch.int8)
 
 
 class RoundedInputs(Linear):
@@ -139,22 +149,17 @@ def open_packed(folder: Path) -> nn.Module:
         weights[f"{name}.weight"] = value
     for name, value in _others(folder, layers):
         weights[name] = value.float()
-    kind = config.pop("model_type")
-    with quiet():
-        try:
-            plain = AutoConfig.for_model(kind, **config)
-            with torch.device("meta"):
-                family = type(AutoModelForCausalLM.from_config(plain))
-            model = family.from_pretrained(None, config=plain, state_dict=weights, dtype=torch.float32)
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError("train.model_unreadable", problem=str(error).splitlines()[0], folder=folder) from error
+    model = built(config, weights, folder=folder)
     if inputs:
         _round_inputs(model, layers, folder=folder)
-    return model.eval()
+    return model
 
 
 def read_layers(folder: Path) -> Iterator[tuple[str, Tensor]]:
     """Name and value, [out, in] in fp32, of each layer in whole numbers, one after the other."""
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    (scheme,) = config["quantization_config"]["config_groups"].values()
+    bits = scheme["weights"]["num_bits"]
     with safe_open(folder / "model.safetensors", framework="pt") as file:
         names = set(file.keys())
         for key in sorted(name for name in names if name.endswith(".weight_scale")):
@@ -162,10 +167,10 @@ def read_layers(folder: Path) -> Iterator[tuple[str, Tensor]]:
             scales, zeros = file.get_tensor(key).float(), None
             if f"{name}.weight_packed" in names:
                 rows, columns = file.get_tensor(f"{name}.weight_shape").tolist()
-                codes = unpack(file.get_tensor(f"{name}.weight_packed"), columns)
+                codes = unpack(file.get_tensor(f"{name}.weight_packed"), columns, bits=bits)
                 if f"{name}.weight_zero_point" in names:
                     packed = file.get_tensor(f"{name}.weight_zero_point")
-                    zeros = unpack(packed.t(), rows).t().float()
+                    zeros = unpack(packed.t(), rows, bits=bits).t().float()
             else:
                 codes = file.get_tensor(f"{name}.weight")
             yield name, values_of(codes, Steps(scales=scales, zeros=zeros))
@@ -192,7 +197,7 @@ def _rounds_inputs(value: Mapping[str, Any], *, where: Path) -> bool:
     found = str(value.get("format", value.get("quant_method", "none")))
     whole = weights.get("type") == "int" and weights.get("strategy") in ("group", "channel")
     dynamic = inputs is None or (inputs["dynamic"] is True and inputs["strategy"] == "token" and inputs["symmetric"])
-    if not whole or not dynamic or _format.get(weights.get("num_bits", 0)) != found:
+    if not whole or not dynamic or weights.get("num_bits") not in _bits.get(found, ()):
         raise ModelError("train.packed_layout", format=found, folder=where)
     return inputs is not None
 

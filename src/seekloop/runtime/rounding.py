@@ -1,4 +1,4 @@
-"""Weights and activations on a grid of whole numbers: steps, codes, values, and the same with a gradient for tuning.
+"""Weights and activations on a grid of whole numbers: steps, codes and values.
 
 Every function is pure. A weight [rows, columns] is cut into groups of columns; each group of each row has a step
 (scale) and, where the grid is not symmetric, the code that stands for zero. A value is `(code - zero) step`.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Grid", "Steps", "codes_of", "fake_tokens", "fake_weights", "steps_of", "values_of"]
+__all__ = ["Grid", "Steps", "codes_of", "fake_tokens", "steps_of", "values_of"]
 
 _tiny = 2.0**-24
 """Smallest step: what fp16 can hold."""
@@ -97,14 +97,6 @@ def codes_of(weight: Tensor, grid: Grid, *, steps: Steps) -> Tensor:
 def values_of(codes: Tensor, steps: Steps) -> Tensor:
     """What codes [rows, columns] stand for, fp32."""
     return _grouped_values(codes.float().unflatten(1, (steps.scales.shape[1], -1)), steps).flatten(1)
-
-
-def fake_weights(weight: Tensor, grid: Grid, *, stored: torch.dtype = torch.float32, search: bool = False) -> Tensor:
-    """`weight` as it is once it was rounded, with the gradient of `weight` itself (straight-through estimator)."""
-    with torch.no_grad():
-        steps = steps_of(weight, grid, stored=stored, search=search)
-        moved = values_of(codes_of(weight, grid, steps=steps), steps) - weight
-    return weight + moved
 
 
 def fake_tokens(x: Tensor, *, bits: int = 8) -> Tensor:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from seekloop.system.errors import ModelError
 from seekloop.system.loading import one_at_a_time
 
-__all__ = ["open_model", "quiet", "save_model"]
+__all__ = ["built", "open_model", "quiet", "save_model"]
 
 _circumstances = ("transformers_version", "_name_or_path")
 _one_file = "1TB"
@@ -50,6 +51,31 @@ def open_model(folder: Path) -> torch.nn.Module:
             problem = str(error).splitlines()[0]
             raise ModelError("train.model_unreadable", problem=problem, folder=folder) from error
     return model.eval()
+
+
+def built(config: Mapping[str, Any], weights: Mapping[str, torch.Tensor], *, folder: Path) -> torch.nn.Module:
+    """The causal language model that `config` describes, holding `weights`, fp32, in eval mode.
+
+    Args:
+        config: of a `config.json`.
+        weights: by their names in a file, fp32.
+        folder: where they were read, for the refusal.
+
+    Raises:
+        ModelError: transformers cannot build it.
+    """
+    told = dict(config)
+    kind = told.pop("model_type")
+    with quiet():
+        try:
+            plain = AutoConfig.for_model(kind, **told)
+            with torch.device("meta"):
+                family = type(AutoModelForCausalLM.from_config(plain))
+            model = family.from_pretrained(None, config=plain, state_dict=dict(weights), dtype=torch.float32)
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError("train.model_unreadable", problem=str(error).splitlines()[0], folder=folder) from error
+    opened: torch.nn.Module = model.eval()
+    return opened
 
 
 @contextlib.contextmanager

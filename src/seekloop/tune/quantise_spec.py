@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from seekloop.system.errors import UsageError
 from seekloop.system.lazy import resolve
@@ -22,20 +22,27 @@ class QuantiseSpec(Spec):
 
     precision: Literal["q8_0", "q4_1", "q4_0", "int8", "int4"] = "q4_0"
     """Of the matrices: blocks of GGUF, or whole numbers with a scale a row (`int8`) or group (`int4`)."""
-    embedding: Literal["f32", "f16", "q8_0", "q4_1", "q4_0", "int8", "int4"] | None = None
-    """Of the token embedding and the output head; None: `q8_0` for GGUF, as `compress` does, else `f32`."""
-    group: int = Field(default=128, ge=8)
-    """Weights of a row that share a scale, for `int4`."""
+    embedding: Literal["f32", "f16", "q8_0", "q4_1", "q4_0"] | None = None
+    """Of the token embedding and the output head; None: `q8_0` for GGUF, as `compress` does, else `f16`, as packed
+    forms hold them."""
+    group: Literal[128, 64, 32] = 128
+    """Weights of a row that share a scale, for `int4`: what `w4a16` stores."""
 
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
         return {"precision": value} if isinstance(value, str) else value
 
+    @model_validator(mode="after")
+    def _is_stored(self) -> Self:
+        if self.precision.startswith("int") and self.tables.startswith("q"):
+            raise ValueError(f"no form holds {self.precision} matrices beside a {self.tables} embedding: f16 or f32")
+        return self
+
     @property
     def tables(self) -> str:
         """The format of embedding and head, whether it was given or not."""
-        return self.embedding or ("f32" if self.precision.startswith("int") else "q8_0")
+        return self.embedding or ("f16" if self.precision.startswith("int") else "q8_0")
 
     @property
     def target(self) -> Any:

@@ -23,7 +23,7 @@ from seekloop.runtime import models, openvino_modules
 from seekloop.runtime.openvino_ir import IrModel
 from seekloop.runtime.weights import open_model
 from seekloop.system import digests, settings
-from seekloop.system.errors import ModelError
+from seekloop.system.errors import ArtifactError, ModelError
 
 __all__ = ["make", "plain_model"]
 
@@ -33,6 +33,7 @@ _split = 20
 _tolerance = {"f32": 1e-4, "f16": 2e-2}
 """Largest difference of two logits, relative to the largest."""
 _net = "seekloop"
+_unwritten = "iostream error"
 _beside = ("config.json", "generation_config.json")
 """What other programs look for beside the model."""
 
@@ -123,4 +124,10 @@ def _save(model: Any, folder: Path, *, half: bool) -> None:
         if operation.get_type_name() != "Parameter":
             operation.set_friendly_name(f"{operation.get_type_name()}_{place}")
     path = folder / "openvino_model.xml"
-    openvino_modules.openvino().save_model(model, path, compress_to_fp16=half)
+    try:
+        openvino_modules.openvino().save_model(model, path, compress_to_fp16=half)
+    except RuntimeError as error:
+        # C++ streams do not tell why a write failed; into a folder that was just made it is for want of room.
+        if _unwritten in str(error):
+            raise ArtifactError("system.disk_full", path=path) from error
+        raise

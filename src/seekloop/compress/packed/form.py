@@ -15,7 +15,8 @@ from seekloop.compress.packed.calibration import calibration_batches
 from seekloop.compress.packed.folder import as_half, half_types, write_folder
 from seekloop.compress.packed.layers import is_target
 from seekloop.compress.packed.needs import check_memory
-from seekloop.compress.packed.spec import W4A16Method, W8A8Method
+from seekloop.compress.packed.spec import W4A16Method, W8A8Method, W8A16Method
+from seekloop.compress.packed.trained import as_trained, plain_as_trained, trained_steps
 from seekloop.compress.packed.walk import Recipe, Rounded, Walk
 from seekloop.compress.survival import Survival
 from seekloop.compress.weights import Weights, open_weights
@@ -25,7 +26,7 @@ from seekloop.runtime.rounding import Grid, Steps, codes_of, steps_of
 from seekloop.system.errors import ModelError
 from seekloop.system.progress import Progress, Task
 
-__all__ = ["make_w4a16", "make_w8a8"]
+__all__ = ["make_w4a16", "make_w8a8", "make_w8a16"]
 
 _groups = (128, 64, 32)
 _most = 0.25
@@ -41,6 +42,8 @@ def make_w4a16(method: W4A16Method, work: Work) -> Made:
         DataError: calibration is asked for and there are no rows.
     """
     with open_weights(work.parent, store=work.ctx.store) as weights:
+        trained = as_trained(method, weights.target, progress=work.ctx.progress)
+        method = trained or method
         group = _group(method.group, weights, progress=work.ctx.progress)
         recipe = Recipe(
             grid=Grid(bits=4, group=group, symmetric=method.symmetric),
@@ -48,6 +51,25 @@ def make_w4a16(method: W4A16Method, work: Work) -> Made:
             rounding=method.rounding,
             act_order=method.act_order,
             damping=method.damping,
+            trained=trained is not None,
+        )
+        return _make(method, recipe, weights=weights, work=work)
+
+
+def make_w8a16(method: W8A16Method, work: Work) -> Made:
+    """The form of int8 weights alone.
+
+    Raises:
+        ModelError: as `make_w4a16`.
+    """
+    with open_weights(work.parent, store=work.ctx.store) as weights:
+        trained = as_trained(method, weights.target, progress=work.ctx.progress)
+        method = trained or method
+        recipe = Recipe(
+            grid=Grid(bits=8, group=_group(method.group, weights, progress=work.ctx.progress)),
+            stored=half_types[method.dtype],
+            rounding="nearest",
+            trained=trained is not None,
         )
         return _make(method, recipe, weights=weights, work=work)
 
@@ -60,6 +82,8 @@ def make_w8a8(method: W8A8Method, work: Work) -> Made:
         DataError: as `make_w4a16`.
     """
     with open_weights(work.parent, store=work.ctx.store) as weights:
+        trained = as_trained(method, weights.target, progress=work.ctx.progress)
+        method = trained or method
         recipe = Recipe(
             grid=Grid(bits=8, group=None),
             stored=half_types[method.dtype],
@@ -67,6 +91,8 @@ def make_w8a8(method: W8A8Method, work: Work) -> Made:
             act_order=method.act_order,
             damping=method.damping,
             smooth=method.smooth,
+            inputs=True,
+            trained=trained is not None,
         )
         return _make(method, recipe, weights=weights, work=work)
 
@@ -81,23 +107,29 @@ class _Sink:
     def take(self, name: str, rounded: tuple[Tensor, Steps]) -> None:
         """Keep the tensors of one layer."""
         codes, steps = rounded
-        self.tensors |= layer_tensors(name, codes, steps=steps, grid=self.recipe.grid, stored=self.recipe.stored)
+        told = self.recipe
+        self.tensors |= layer_tensors(name, codes, steps=steps, grid=told.grid, stored=told.stored, inputs=told.inputs)
 
 
-def _make(method: W4A16Method | W8A8Method, recipe: Recipe, *, weights: Weights, work: Work) -> Made:
+_Method = W4A16Method | W8A16Method | W8A8Method
+
+
+def _make(method: _Method, recipe: Recipe, *, weights: Weights, work: Work) -> Made:
     sink, walk = _Sink(recipe=recipe), None
     calibrated = recipe.rounding != "nearest" or recipe.smooth is not None
     layers = [name for name in weights.names if is_target(name, weights.shape(name))]
     with _task(work, method.type, recipe=recipe, weights=weights, calibrated=calibrated) as task:
         if calibrated:
+            assert not isinstance(method, W8A16Method)
             walk = _calibrate(method, recipe, weights=weights, work=work, sink=sink, task=task)
         _nearest(layers, recipe, weights=weights, sink=sink, task=task)
         for name in weights.names:
             if name not in layers:
                 tensor = _plain(name, weights, walk=walk)
-                sink.tensors[name] = as_half(tensor, name, stored=recipe.stored)
+                exact = recipe.trained
+                sink.tensors[name] = plain_as_trained(tensor) if exact else as_half(tensor, name, stored=recipe.stored)
         routers = [name.removesuffix(".weight") for name in weights.names if name.endswith(".mlp.gate.weight")]
-        quantised = quantisation_config(recipe.grid, ignore=["lm_head", *routers], inputs=recipe.grid.bits == 8)
+        quantised = quantisation_config(recipe.grid, ignore=["lm_head", *routers], inputs=recipe.inputs)
         write_folder(weights, sink.tensors, folder=work.folder, stored=recipe.stored, quantised=quantised)
         task.note("reading it back")
         _prove(work.folder, recipe, weights=weights, walk=walk, form=method.type)
@@ -144,7 +176,10 @@ def _nearest(layers: list[str], recipe: Recipe, *, weights: Weights, sink: _Sink
         if f"{name}_scale" in sink.tensors:
             continue
         weight = torch.from_numpy(weights.read(name))
-        steps = steps_of(weight, recipe.grid, stored=recipe.stored, search=recipe.grid.bits < 8)
+        if recipe.trained:
+            steps = trained_steps(weight, recipe.grid)
+        else:
+            steps = steps_of(weight, recipe.grid, stored=recipe.stored, search=recipe.grid.bits < 8)
         sink.take(name.removesuffix(".weight"), (codes_of(weight, recipe.grid, steps=steps), steps))
         task.advance()
 
@@ -184,7 +219,7 @@ def _prove(folder: Path, recipe: Recipe, *, weights: Weights, walk: Walk | None,
     computed = {} if walk is None else walk.targets
     for name, value in read_layers(folder):
         source = torch.from_numpy(weights.read(f"{name}.weight"))
-        same = name not in computed or torch.equal(value, computed[name])
+        same = torch.equal(value, source if recipe.trained else computed.get(name, value))
         error = value - source
         near = scaled or bool(error.square().sum() <= _most * source.square().sum())
         if not same or not near or not value.isfinite().all():

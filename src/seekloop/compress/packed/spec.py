@@ -8,7 +8,15 @@ from pydantic import Field
 
 from seekloop.system.spec import Spec
 
-__all__ = ["CalibrationSpec", "CastMethod", "Half", "W4A16Method", "W8A8Method"]
+__all__ = [
+    "BitsAndBytesMethod",
+    "CalibrationSpec",
+    "CastMethod",
+    "Half",
+    "W4A16Method",
+    "W8A8Method",
+    "W8A16Method",
+]
 
 Half = Literal["bf16", "fp16"]
 
@@ -42,6 +50,16 @@ class W4A16Method(Spec):
     calibration: CalibrationSpec = CalibrationSpec()
 
 
+class W8A16Method(Spec):
+    """int8 weights, activations in half precision; compressed-tensors' `pack-quantized` layout. It looks at no data."""
+
+    type: Literal["w8a16"] = "w8a16"
+    group: Literal[128, 64, 32, "channel"] = "channel"
+    """Weights of a row that share a scale; `channel`: all of them."""
+    dtype: Half = "bf16"
+    """Of the scales and of everything that is not rounded."""
+
+
 class W8A8Method(Spec):
     """int8 weights, a scale a row; int8 activations, a scale a token; compressed-tensors' `int-quantized` layout."""
 
@@ -57,6 +75,17 @@ class W8A8Method(Spec):
     damping: float = Field(default=0.01, gt=0, le=1)
     """`gptq` only: added to the Hessian's diagonal, as a share of its mean."""
     calibration: CalibrationSpec = CalibrationSpec()
+
+
+class BitsAndBytesMethod(Spec):
+    """int8 weights and inputs in the layout of bitsandbytes' LLM.int8(), inputs of large magnitude in full. It looks at
+    no data."""
+
+    type: Literal["bitsandbytes"] = "bitsandbytes"
+    threshold: float = Field(default=6.0, ge=0)
+    """Magnitude from which on an input is not rounded; 0: all are."""
+    dtype: Half = "fp16"
+    """Of everything that is not rounded; bitsandbytes computes in fp16."""
 
 
 class CastMethod(Spec):

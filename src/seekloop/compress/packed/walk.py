@@ -38,6 +38,10 @@ class Recipe:
     act_order: bool = True
     damping: float = 0.01
     smooth: float | None = None
+    inputs: bool = False
+    """Whether the form rounds the inputs of layers too."""
+    trained: bool = False
+    """Whether weights lie on the grid already, where training put them: they are stored as they are."""
 
 
 @dataclass(kw_only=True)

@@ -140,8 +140,8 @@ def _gguf(draft: Drafted) -> Generator[Teller, None, None]:
 
 
 @contextlib.contextmanager
-def _packed(draft: Drafted) -> Generator[Teller, None, None]:
-    yield _torch(models.open_rounded(draft.folder))
+def _rounded(draft: Drafted) -> Generator[Teller, None, None]:
+    yield _torch(models.open_rounded(draft.folder, form=draft.form))
 
 
 @contextlib.contextmanager
@@ -165,5 +165,12 @@ def _by_logits(logits: Callable[[Sequence[int]], npt.NDArray[np.float32]], *, na
 
 
 _openings: Mapping[Form, Callable[[Drafted], AbstractContextManager[Teller]]] = MappingProxyType(
-    {"full": _full, "gguf": _gguf, "compressed-tensors": _packed, "openvino": _openvino, "onnx": _onnx}
+    {
+        "full": _full,
+        "gguf": _gguf,
+        "compressed-tensors": _rounded,
+        "bitsandbytes": _rounded,
+        "openvino": _openvino,
+        "onnx": _onnx,
+    }
 )

@@ -17,7 +17,13 @@ from seekloop.system import digests
 __all__ = ["model_card"]
 
 _licences = {"Apache-2.0": "apache-2.0", "MIT": "mit"}
-_relations = {"adapter": "adapter", "gguf": "quantized", "openvino": "quantized", "compressed-tensors": "quantized"}
+_relations = {
+    "adapter": "adapter",
+    "gguf": "quantized",
+    "openvino": "quantized",
+    "compressed-tensors": "quantized",
+    "bitsandbytes": "quantized",
+}
 _metrics = {"accuracy": "accuracy", "macro_f1": "f1", "rougeL_en": "rouge", "rougeL_zh": "rouge", "chrf": "chrf"}
 
 

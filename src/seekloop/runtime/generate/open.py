@@ -34,7 +34,7 @@ _openvino_streams = 32
 _usual: Mapping[str, Chosen] = MappingProxyType({"gguf": "llamacpp", "openvino": "openvino"})
 _runs: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
     {
-        "torch": (("full", "adapter", "compressed-tensors"), "runtime.needs_weights"),
+        "torch": (("full", "adapter", "compressed-tensors", "bitsandbytes"), "runtime.needs_weights"),
         "llamacpp": (("gguf",), "runtime.needs_gguf"),
         "openvino": (("openvino", "gguf"), "runtime.needs_openvino"),
     }

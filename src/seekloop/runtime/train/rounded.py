@@ -282,6 +282,9 @@ def _places(model: nn.Module, target: Target) -> list[tuple[str, LoraLinear | nn
     """Name, layer, and whether it is the embedding or the head, of all layers that are rounded."""
     found: list[tuple[str, LoraLinear | nn.Linear | nn.Embedding, bool]] = []
     head = model.get_output_embeddings()
+    fused = next((name for name, parameter in model.named_parameters() if parameter.dim() == 3), None)
+    if fused is not None:  # a form would round each expert, and the forward pass here takes them in full
+        raise ModelError("train.not_rounded", name=fused, kind="block of experts")
     for name, layer in model.named_modules():
         table = isinstance(layer, nn.Embedding) or layer is head
         if isinstance(layer, DoraLinear | QuantisedLinear) or (isinstance(layer, LoraLinear) and table):
