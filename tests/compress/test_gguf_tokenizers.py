@@ -15,12 +15,15 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Checkpoint
+from seekloop.compress.gguf.vocabulary import vocabulary_pairs
 from seekloop.compress.spec import GgufMethod
 from seekloop.model import families
 from seekloop.model.codec import Codec
 from seekloop.runtime.originals import commit_original
+from seekloop.runtime.tiny import tiny_base
 from seekloop.runtime.weights import save_model
 from seekloop.system import settings
+from seekloop.system.errors import ModelError
 
 TEXTS = (
     "Please block my card, it's 12345 € — thanks!",
@@ -90,3 +93,14 @@ def test_llama_cpp_splits_text_as_the_published_tokenizer_does(ctx, compress, fa
     exported = compress(small(ctx, codec), GgufMethod(precision="q8_0"))
     ours = [list(codec.text_ids(text))[1:-1] for text in TEXTS]  # without what begins and ends a document
     assert told_by_llama_cpp(ctx.store.path(exported.id, "model.gguf")) == ours
+
+
+def test_a_sentencepiece_tokenizer_is_refused(ctx: RunContext, tmp_path: Path) -> None:
+    """Its pieces fall back to bytes; written as byte-level BPE they would be other tokens, and the weights the same."""
+    folder = ctx.store.folder(tiny_base(ctx).id)
+    value = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+    value["model"]["byte_fallback"] = True
+    (tmp_path / "tokenizer.json").write_text(json.dumps(value))
+    with pytest.raises(ModelError) as caught:
+        vocabulary_pairs(Codec.open(folder), tmp_path, size=512)
+    assert caught.value.code == "compress.sentencepiece"

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from seekloop.compress.onnx.making import make
 from seekloop.compress.onnx.spec import OnnxMethod
+from seekloop.compress.spec import CompressInputs, CompressSpec
+from seekloop.compress.stage import form_by
 from seekloop.runtime import models
 from seekloop.runtime.onnx_model import OnnxModel
 from seekloop.runtime.tiny import tiny_base
-from seekloop.system.errors import ModelError
+from seekloop.system.errors import GateRefused, ModelError
 
 pytestmark = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")),
@@ -42,3 +45,21 @@ def test_an_architecture_that_is_not_proven_is_refused(ctx, compress):
     with pytest.raises(ModelError) as caught:
         compress(tiny_base(ctx, family="deepseek-v3"), OnnxMethod())
     assert caught.value.code == "compress.not_converted"
+
+
+def test_a_graph_with_moved_rows_is_refused_by_the_gate(ctx, sharp):
+    """The gate asks onnxruntime, on the CPU, for what the parent says."""
+    import onnx
+
+    def moved(work):
+        made = make(work)
+        graph = onnx.load(work.folder / "model.onnx")
+        weight = next(one for one in graph.graph.initializer if "o_proj" in one.name or list(one.dims) == [64, 64])
+        values = onnx.numpy_helper.to_array(weight)
+        weight.CopyFrom(onnx.numpy_helper.from_array(np.roll(values, 7, axis=1), weight.name))
+        onnx.save(graph, work.folder / "model.onnx")
+        return made
+
+    with pytest.raises(GateRefused) as caught:
+        form_by(moved, CompressSpec(), inputs=CompressInputs(checkpoint=sharp("smollm2")), ctx=ctx)
+    assert caught.value.code == "compress.parity_refused"

@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
-from seekloop.compress.packed.spec import W4A16Method, W8A8Method, W8A16Method
+from seekloop.compress.packed.spec import Int8WeightsMethod, W4A16Method, W8A8Method
 from seekloop.compress.packed.trained import trained_steps
 from seekloop.compress.spec import CompressInputs, CompressSpec, GgufMethod, MergeMethod
 from seekloop.compress.stage import run
@@ -60,7 +60,7 @@ def same_weights(ctx, checkpoint, made):
 
 @pytest.mark.parametrize(
     ("target", "method"),
-    [(FOR_INT4, W4A16Method()), ("int8", W8A16Method()), ("int8", W8A8Method())],
+    [(FOR_INT4, W4A16Method()), ("int8", Int8WeightsMethod()), ("int8", W8A8Method())],
     ids=["w4a16", "w8a16", "w8a8"],
 )
 @pytest.mark.parametrize("how", METHODS)

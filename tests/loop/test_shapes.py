@@ -76,6 +76,23 @@ def test_a_search_is_measured_once_and_its_front_is_written(ctx: RunContext, inp
     assert [event.subject for event in ctx.ledger.events(kind=FINISHED)] == [chosen.id] * 2
 
 
+def test_the_rank_of_recovery_is_a_dial_of_the_search(ctx: RunContext, inputs: TuneInputs) -> None:
+    """NSGA-II asks for ranks as for shapes: its adapter is trained after the cut and is in the file."""
+    told = {**SMALL, "space": {**SMALL["space"], "layers": [0.5], "mlp": [1.0], "ranks": [2, 0]}}
+    search(ShapesSpec.parse({**told, "recovery_steps": 2, "trials": 5, "population": 6}), inputs, ctx=ctx)
+    (folder,) = ctx.work.glob("shapes-*")
+    tried = json.loads((folder / "trials.json").read_text("utf-8"))["trials"]
+    forms: dict[int, Checkpoint] = {}
+    for trial in tried:
+        forms[trial["dials"]["rank"]] = ctx.store.open(trial["checkpoint"], Checkpoint)
+    assert forms.keys() == {0, 2}
+    parents = {rank: ctx.store.open(form.parents["checkpoint"], Checkpoint) for rank, form in forms.items()}
+    assert parents[0].form == "full"
+    config = json.loads(ctx.store.path(parents[2].id, "adapter_config.json").read_text("utf-8"))
+    assert (parents[2].form, config["r"], parents[2].parents["base"]) == ("adapter", 2, parents[0].id)
+    assert len({form.id for form in forms.values()}) == 2
+
+
 def test_limits_that_nothing_keeps_are_said(ctx: RunContext, inputs: TuneInputs) -> None:
     with pytest.raises(ModelError) as caught:
         search(ShapesSpec.parse({**SMALL, "trials": 1, "goal": {"size_mb": 1e-6}}), inputs, ctx=ctx)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from seekloop.artifact.kinds import Dataset
-from seekloop.artifact.rows import read_rows
+from seekloop.artifact.rows import Row, read_rows
 from seekloop.artifact.store import Store
 from seekloop.model.codec import Codec
 from seekloop.system import digests
 from seekloop.system.errors import DataError
 
-__all__ = ["calibration_ids"]
+__all__ = ["calibration_ids", "row_ids"]
 
 
 def calibration_ids(
@@ -37,6 +37,15 @@ def calibration_ids(
         if count == at_most:
             return
         count += 1
-        yield codec.text_ids(row.messages[0].content) if row.plain else max((v.ids for v in codec.views(row)), key=len)
+        yield row_ids(row, codec)
     if not count:
         raise DataError("compress.no_calibration", dataset=digests.short(dataset.id), method=method)
+
+
+def row_ids(row: Row, codec: Codec) -> tuple[int, ...]:
+    """The ids of a row; where it has several sequences, the longest.
+
+    Raises:
+        DataError: the codec cannot encode it.
+    """
+    return codec.text_ids(row.messages[0].content) if row.plain else max((v.ids for v in codec.views(row)), key=len)

@@ -12,9 +12,9 @@ from seekloop.compress.onnx.spec import OnnxMethod
 from seekloop.compress.openvino import making as openvino_making
 from seekloop.compress.openvino.spec import OpenVinoMethod
 from seekloop.compress.packed.cast import make_cast
-from seekloop.compress.packed.form import make_w4a16, make_w8a8, make_w8a16
+from seekloop.compress.packed.form import make_int8_weights, make_w4a16, make_w8a8
 from seekloop.compress.packed.llm_int8 import make_bitsandbytes
-from seekloop.compress.packed.spec import BitsAndBytesMethod, CastMethod, W4A16Method, W8A8Method, W8A16Method
+from seekloop.compress.packed.spec import BitsAndBytesMethod, CastMethod, Int8WeightsMethod, W4A16Method, W8A8Method
 from seekloop.compress.smaller import distil, prune
 from seekloop.compress.smaller.spec import DistilMethod, PruneMethod
 from seekloop.compress.spec import GgufMethod, MergeMethod, MethodSpec
@@ -35,8 +35,8 @@ def making(spec: MethodSpec) -> Making:
             return partial(make_cast, spec)
         case W4A16Method():
             return partial(make_w4a16, spec)
-        case W8A16Method():
-            return partial(make_w8a16, spec)
+        case Int8WeightsMethod():
+            return partial(make_int8_weights, spec)
         case W8A8Method():
             return partial(make_w8a8, spec)
         case BitsAndBytesMethod():

@@ -12,7 +12,7 @@ from seekloop.artifact.kinds import Checkpoint, Dataset
 from seekloop.compress.gguf.spec import GgufMethod, Precision
 from seekloop.compress.onnx.spec import OnnxMethod
 from seekloop.compress.openvino.spec import OpenVinoMethod
-from seekloop.compress.packed.spec import BitsAndBytesMethod, CastMethod, W4A16Method, W8A8Method, W8A16Method
+from seekloop.compress.packed.spec import BitsAndBytesMethod, CastMethod, Int8WeightsMethod, W4A16Method, W8A8Method
 from seekloop.compress.parity.spec import ParitySpec
 from seekloop.compress.profiles.profile import profile
 from seekloop.compress.smaller.spec import DistilMethod, PruneMethod
@@ -33,7 +33,7 @@ MethodSpec = Annotated[
     | OpenVinoMethod
     | CastMethod
     | W4A16Method
-    | W8A16Method
+    | Int8WeightsMethod
     | W8A8Method
     | BitsAndBytesMethod
     | PruneMethod

@@ -20,11 +20,11 @@ from seekloop.artifact.kinds import Dataset
 from seekloop.artifact.rows import Row, read_rows
 from seekloop.model.codec import Codec, View
 from seekloop.runtime import models
+from seekloop.runtime.leaks import question_of
 from seekloop.runtime.train.batching import labelled
 from seekloop.system.errors import ModelError, SeekloopError
 from seekloop.system.progress import Silent
 from seekloop.text.complete import CompleteIndex
-from seekloop.text.normalize import key
 from seekloop.text.shingles import prints
 from seekloop.tune.forecast import census, forecast, local_machine
 from seekloop.tune.loop_settings import context_length
@@ -142,7 +142,7 @@ def _pass(dataset: Dataset, codec: Codec, *, limit: int, shown: int, ctx: RunCon
     seen = _Seen()
     for row in _rows(dataset, "train", ctx=ctx):
         where = f"{row.source.file}:{row.source.line}"
-        seen.asked[_question(row)] += 1
+        seen.asked[question_of(row)] += 1
         try:
             views = codec.views(row)
         except SeekloopError as error:
@@ -292,7 +292,7 @@ def _leaks(dataset: Dataset, seen: _Seen, *, ctx: RunContext) -> list[Finding]:
         exact: list[str] = []
         near: list[str] = []
         for some in _batches(_rows(dataset, split, ctx=ctx)):
-            same = [_question(row) in seen.asked for row in some]
+            same = [question_of(row) in seen.asked for row in some]
             alike = set(index.matches(prints([_asked(row) for row in some])).new.tolist())
             places = [f"{row.source.file}:{row.source.line}" for row in some]
             exact += [place for place, hit in zip(places, same, strict=True) if hit]
@@ -389,7 +389,3 @@ def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 def _asked(row: Row) -> str:
     return "\n".join(message.content for message in row.messages if message.role == "user")
-
-
-def _question(row: Row) -> str:
-    return key(_asked(row))

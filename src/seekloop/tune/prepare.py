@@ -12,13 +12,13 @@ from seekloop.artifact.kinds import Dataset
 from seekloop.artifact.rows import Row, epoch_file, read_rows
 from seekloop.artifact.store import Store
 from seekloop.model.codec import Codec, View
+from seekloop.runtime.leaks import leaked
 from seekloop.runtime.train.batching import IGNORED, labelled
 from seekloop.runtime.train.classifiers import Classes
 from seekloop.runtime.train.objectives.objective import Objective, Score
 from seekloop.system import digests
 from seekloop.system.errors import TrainError
 from seekloop.system.progress import Progress
-from seekloop.text.normalize import key
 from seekloop.tune.objective_spec import AnswersObjective, ObjectiveSpec
 from seekloop.tune.objectives import build
 from seekloop.tune.objectives.encoded import Encoder
@@ -161,15 +161,10 @@ def _chosen(rows: Sequence[Row], *, progress: Progress) -> ObjectiveSpec:
 
 def _refuse_leaks(train: Sequence[Row], test: Iterable[Row]) -> None:
     """Test rows whose question, normalised, is that of a train row."""
-    asked = {_question(row) for row in train}
-    leaked = [row for row in test if _question(row) in asked]
-    if leaked:
-        ids = ", ".join(row.id for row in leaked[:_named])
-        raise TrainError("tune.leaked", count=len(leaked), rows=ids)
-
-
-def _question(row: Row) -> str:
-    return key("\n".join(message.content for message in row.messages if message.role == "user"))
+    found = leaked(train, test)
+    if found:
+        ids = ", ".join(row.id for row in found[:_named])
+        raise TrainError("tune.leaked", count=len(found), rows=ids)
 
 
 def _of_length(encoder: Encoder, *, progress: Progress) -> tuple[str, ...]:

@@ -44,11 +44,15 @@ def vocabulary_pairs(codec: Codec, folder: Path, *, size: int) -> dict[str, Any]
         size: rows of the embedding; ids beyond the tokenizer's are filled up as unused.
 
     Raises:
-        ModelError: llama.cpp has no name for the way that this family splits text.
+        ModelError: llama.cpp has no name for the way that this family splits text, or its tokenizer is
+            SentencePiece's: pieces that fall back to bytes, which would be written as other tokens.
     """
     if codec.card.name not in _splits:
         raise ModelError("compress.unknown_splitting", family=codec.card.name, known=", ".join(_splits))
     value = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+    kind = str(value["model"].get("type"))
+    if kind != "BPE" or value["model"].get("byte_fallback"):
+        raise ModelError("compress.sentencepiece", family=codec.card.name, kind=kind)
     tokens = _tokens(value, size=size)
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in value["model"]["merges"]]
     ids: dict[str, int | None] = {"bos": codec.bos_id, **_ends(codec), "padding": codec.pad_id}

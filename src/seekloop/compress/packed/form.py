@@ -15,7 +15,7 @@ from seekloop.compress.packed.calibration import calibration_batches
 from seekloop.compress.packed.folder import as_half, half_types, write_folder
 from seekloop.compress.packed.layers import is_target
 from seekloop.compress.packed.needs import check_memory
-from seekloop.compress.packed.spec import W4A16Method, W8A8Method, W8A16Method
+from seekloop.compress.packed.spec import Int8WeightsMethod, W4A16Method, W8A8Method
 from seekloop.compress.packed.trained import as_trained, plain_as_trained, trained_steps
 from seekloop.compress.packed.walk import Recipe, Rounded, Walk
 from seekloop.compress.survival import Survival
@@ -26,7 +26,7 @@ from seekloop.runtime.rounding import Grid, Steps, codes_of, steps_of
 from seekloop.system.errors import ModelError
 from seekloop.system.progress import Progress, Task
 
-__all__ = ["make_w4a16", "make_w8a8", "make_w8a16"]
+__all__ = ["make_int8_weights", "make_w4a16", "make_w8a8"]
 
 _groups = (128, 64, 32)
 _most = 0.25
@@ -56,7 +56,7 @@ def make_w4a16(method: W4A16Method, work: Work) -> Made:
         return _make(method, recipe, weights=weights, work=work)
 
 
-def make_w8a16(method: W8A16Method, work: Work) -> Made:
+def make_int8_weights(method: Int8WeightsMethod, work: Work) -> Made:
     """The form of int8 weights alone.
 
     Raises:
@@ -111,7 +111,7 @@ class _Sink:
         self.tensors |= layer_tensors(name, codes, steps=steps, grid=told.grid, stored=told.stored, inputs=told.inputs)
 
 
-_Method = W4A16Method | W8A16Method | W8A8Method
+_Method = W4A16Method | Int8WeightsMethod | W8A8Method
 
 
 def _make(method: _Method, recipe: Recipe, *, weights: Weights, work: Work) -> Made:
@@ -120,7 +120,7 @@ def _make(method: _Method, recipe: Recipe, *, weights: Weights, work: Work) -> M
     layers = [name for name in weights.names if is_target(name, weights.shape(name))]
     with _task(work, method.type, recipe=recipe, weights=weights, calibrated=calibrated) as task:
         if calibrated:
-            assert not isinstance(method, W8A16Method)
+            assert not isinstance(method, Int8WeightsMethod)
             walk = _calibrate(method, recipe, weights=weights, work=work, sink=sink, task=task)
         _nearest(layers, recipe, weights=weights, sink=sink, task=task)
         for name in weights.names:

@@ -13,9 +13,9 @@ __all__ = [
     "CalibrationSpec",
     "CastMethod",
     "Half",
+    "Int8WeightsMethod",
     "W4A16Method",
     "W8A8Method",
-    "W8A16Method",
 ]
 
 Half = Literal["bf16", "fp16"]
@@ -50,7 +50,7 @@ class W4A16Method(Spec):
     calibration: CalibrationSpec = CalibrationSpec()
 
 
-class W8A16Method(Spec):
+class Int8WeightsMethod(Spec):
     """int8 weights, activations in half precision; compressed-tensors' `pack-quantized` layout. It looks at no data."""
 
     type: Literal["w8a16"] = "w8a16"

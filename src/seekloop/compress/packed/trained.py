@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from seekloop.compress.packed.spec import W4A16Method, W8A8Method, W8A16Method
+from seekloop.compress.packed.spec import Int8WeightsMethod, W4A16Method, W8A8Method
 from seekloop.runtime.grids import Target
 from seekloop.runtime.rounding import Grid, Steps
 from seekloop.system.errors import ModelError
@@ -23,7 +23,7 @@ FORMS = {"w4a16": "int4", "w8a16": "int8", "w8a8": "int8"}
 """Method -> the precision of `quantise_for` whose weights it stores."""
 _smallest = 2.0**-24
 """A group of zeros has no scale; fp16 holds this one."""
-_Packed = TypeVar("_Packed", W4A16Method, W8A16Method, W8A8Method)
+_Packed = TypeVar("_Packed", W4A16Method, Int8WeightsMethod, W8A8Method)
 
 
 def as_trained(method: _Packed, target: Target | None, *, progress: Progress) -> _Packed | None:

@@ -14,6 +14,7 @@ import yaml
 from seekloop.artifact.kinds import Dataset
 from seekloop.artifact.rows import Message, Row, Source, read_rows, row_id
 from seekloop.artifact.store import Store
+from seekloop.compress.calibration import row_ids
 from seekloop.compress.parity.spec import ParitySpec
 from seekloop.model.codec import Codec
 
@@ -65,8 +66,7 @@ def probes(
 
 def _sequences(rows: Iterable[Row], codec: Codec) -> Iterator[tuple[int, ...]]:
     for row in rows:
-        ids = codec.text_ids(row.messages[0].content) if row.plain else codec.views(row)[-1].ids
-        yield ids[-_longest:]
+        yield row_ids(row, codec)[-_longest:]
 
 
 def _lowest(rows: Iterator[Row], count: int, *, seed: int) -> list[Row]:

@@ -9,9 +9,9 @@ from seekloop.artifact.kinds import Dataset
 from seekloop.artifact.rows import Row, read_rows
 from seekloop.compress.method import Work
 from seekloop.model.codec import Codec, View
+from seekloop.runtime.leaks import leaked
 from seekloop.system import digests
 from seekloop.system.errors import ModelError
-from seekloop.text.normalize import key
 
 __all__ = ["Rows", "open_rows", "views_of"]
 
@@ -43,10 +43,9 @@ def open_rows(work: Work, *, what: str, at_most: int) -> Rows:
     for name in ("train", "calibration"):
         if not splits[name]:
             raise ModelError("compress.split_empty", method=what, split=name, id=digests.short(dataset.id))
-    asked = {_question(row) for row in splits["train"]}
-    leaked = [row.id for row in splits["test"] if _question(row) in asked]
-    if leaked:
-        raise ModelError("compress.rows_leaked", count=len(leaked), first=leaked[0])
+    found = leaked(splits["train"], splits["test"])
+    if found:
+        raise ModelError("compress.rows_leaked", count=len(found), first=found[0].id)
     return Rows(
         dataset=dataset,
         train=splits["train"],
@@ -67,7 +66,3 @@ def views_of(rows: Sequence[Row], codec: Codec, *, context: int) -> list[list[Vi
     if long:
         raise ModelError("compress.rows_too_long", count=len(long), limit=context, first=long[0])
     return found
-
-
-def _question(row: Row) -> str:
-    return key("\n".join(message.content for message in row.messages if message.role == "user"))
