@@ -26,8 +26,10 @@ from seekloop.system.spec import Spec
 __all__ = ["FORMS", "divergences", "measures"]
 
 FORMS: dict[str, dict[str, Any]] = {
+    "w8a16": {"type": "w8a16"},
     "w8a8": {"type": "w8a8"},
     "w8a8_smooth": {"type": "w8a8", "smooth": 0.5},
+    "bitsandbytes": {"type": "bitsandbytes"},
     "w4a16_gptq": {"type": "w4a16"},
     "w4a16_awq": {"type": "w4a16", "rounding": "awq"},
     "w4a16_nearest": {"type": "w4a16", "rounding": "nearest"},

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from seekloop.compress.packed.spec import W4A16Method, W8A8Method
+from seekloop.compress.packed.spec import Int8WeightsMethod, W4A16Method, W8A8Method
 from seekloop.runtime.packed import open_packed, read_layers
 from seekloop.runtime.weights import quiet
 
@@ -44,8 +44,13 @@ def test_transformers_reads_the_same_model_from_4_bits(family, near, ctx, sharp,
 # Sums of whole numbers are exact and theirs in fp32 are not: an input between two codes may fall to the other.
 @pytest.mark.parametrize(
     ("method", "near"),
-    [(W4A16Method(rounding="nearest", group="channel", dtype="fp16"), 1e-6), (W8A8Method(), 5e-3)],
-    ids=["channel", "w8a8"],
+    [
+        (W4A16Method(rounding="nearest", group="channel", dtype="fp16"), 1e-6),
+        (Int8WeightsMethod(), 1e-6),
+        (Int8WeightsMethod(group=32, dtype="fp16"), 1e-6),
+        (W8A8Method(), 5e-3),
+    ],
+    ids=["channel", "w8a16", "w8a16-groups", "w8a8"],
 )
 def test_transformers_reads_the_same_model_from_every_layout(method, near, ctx, tiny, compress):
     made = compress(tiny, method)

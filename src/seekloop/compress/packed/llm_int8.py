@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from seekloop.compress.method import Made, Work
 from seekloop.compress.packed.folder import as_half, half_types, write_folder
@@ -28,7 +29,8 @@ def make_bitsandbytes(method: BitsAndBytesMethod, work: Work) -> Made:
         ModelError: the model is a mixture of experts, a value is too large for the type, the adapter would be lost, or
             what was written is not what was computed.
     """
-    stored, tensors = half_types[method.dtype], {}
+    stored = half_types[method.dtype]
+    tensors: dict[str, Tensor] = {}
     with (
         open_weights(work.parent, store=work.ctx.store) as weights,
         work.ctx.progress.task("bitsandbytes int8", total=len(weights.names)) as task,
