@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from seekloop.artifact import schema
-from seekloop.artifact.database import blocks
+from seekloop.artifact.database import blocks, select_among
 from seekloop.artifact.journal import Journal, Pen, since
 from seekloop.artifact.opinions import content, facts_of, opinion, repeats, text_of
 from seekloop.artifact.payloads import Box, Payloads, Stored, subject_name
@@ -32,6 +32,7 @@ _answer_figures = (
 )
 _answers = select(schema.event).join(schema.answer, schema.answer.c.seq == schema.event.c.seq)
 _shadows = select(schema.event).where(schema.event.c.kind == Kind.SHADOWED)
+_erased = "SELECT digest FROM erasure WHERE digest IN"
 _page = 2_000
 _feedback = select(schema.event).join(schema.feedback, schema.feedback.c.seq == schema.event.c.seq)
 _spoken_of = schema.feedback.c.answer
@@ -72,11 +73,10 @@ class AnswerLog:
 
     def _seal_again(self, connection: Connection, *, boxes: dict[str, Box], stored: dict[str, Stored]) -> None:
         """Put texts whose key another process destroyed in the meantime under a new one."""
-        keys = {one.key for one in stored.values()} - {None}
+        keys = {one.key for one in stored.values() if one.key is not None}
         dead: set[str] = set()
         for block in blocks(keys):
-            query = select(schema.erasure.c.digest).where(schema.erasure.c.digest.in_(block))
-            dead.update(connection.execute(query).scalars())
+            dead.update(key for (key,) in select_among(connection, _erased, among=block))
         if dead and self._payloads.vault is not None:
             self._payloads.vault.forget(list(dead))
             again = [identity for identity, one in stored.items() if one.key in dead]

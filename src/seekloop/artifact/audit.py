@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from sqlalchemy import Connection, Table, delete, func, select
 from seekloop.artifact import schema
 from seekloop.artifact.anchors import Anchors
 from seekloop.artifact.chain import GENESIS, Chain, EventRow, event_of
-from seekloop.artifact.database import blocks, select_rows
+from seekloop.artifact.database import blocks, select_among, select_rows
 from seekloop.artifact.journal import Journal
 from seekloop.artifact.payloads import Payloads, Stored, is_sealed
 from seekloop.artifact.projection import Kind, project, rows_from
@@ -25,6 +24,7 @@ __all__ = ["rebuild", "verify"]
 _page = 10_000
 _with_payload = frozenset({Kind.ANSWERED.value, Kind.FEEDBACK.value, Kind.SHADOWED.value})
 _columns = {table: ", ".join(table.c.keys()) for table in (schema.event, schema.payload, *schema.projections)}
+_payloads = f"SELECT {_columns[schema.payload]} FROM payload WHERE digest IN"
 _places = {table: list(table.c.keys()).index("seq") for table in schema.projections}
 Facts = dict[str, Any]
 
@@ -60,7 +60,8 @@ def rebuild(journal: Journal) -> None:
             connection.execute(delete(table))
         seq, prev = 0, GENESIS
         while rows := _page_after(connection, seq):
-            project(connection, map(event_of, journal.chain.check(rows, after=seq, prev=prev)))
+            events = map(event_of, journal.chain.check(rows, after=seq, prev=prev))
+            project(connection, ((event.kind, event.subject, event.seq, event.facts) for event in events))
             seq, prev = rows[-1][0], rows[-1][7]
 
 
@@ -115,7 +116,7 @@ class _Walk:
         named = [(row, told) for row, told in zip(rows, facts, strict=True) if row[1] in _with_payload]
         for block in blocks(named):
             digests = [told["payload"] for _, told in block]
-            found = select_rows(self._connection, _payloads_of(len(digests)), values=_numbered(digests))
+            found = select_among(self._connection, _payloads, among=digests)
             present = {digest: (body, key) for digest, body, key in found}
             missing = []
             for (row, told), digest in zip(block, digests, strict=True):
@@ -140,16 +141,6 @@ class _Walk:
         for row, told in missing:
             if not {told["payload"], told.get("key")} & erased:
                 raise LedgerError("artifact.payload_missing", seq=row[0], subject=row[2])
-
-
-@functools.cache
-def _payloads_of(count: int) -> str:
-    places = ", ".join(f":p{number}" for number in range(count))
-    return f"SELECT {_columns[schema.payload]} FROM payload WHERE digest IN ({places})"
-
-
-def _numbered(values: Sequence[str]) -> dict[str, str]:
-    return {f"p{number}": value for number, value in enumerate(values)}
 
 
 def _page_after(connection: Connection, after: int) -> list[EventRow]:

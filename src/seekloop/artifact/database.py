@@ -21,10 +21,22 @@ from seekloop.artifact.turns import Turns
 from seekloop.system.errors import LedgerError
 from seekloop.system.lazy import need
 
-__all__ = ["Database", "blocks", "connect", "driver", "explained", "insert_rows", "one_opens", "select_rows"]
+__all__ = [
+    "Database",
+    "blocks",
+    "connect",
+    "driver",
+    "explained",
+    "insert_rows",
+    "one_opens",
+    "select_among",
+    "select_rows",
+]
 
 T = TypeVar("T")
 _busy_timeout_s, _block = 30.0, 500
+_most_rows = 64
+"""Of one INSERT: times the columns of the widest table, below SQLite's limit of 999 or more values a statement."""
 _advisory_lock = 0x5EE_C100B
 """Any number that other users of the same PostgreSQL database are unlikely to lock."""
 
@@ -66,6 +78,7 @@ class Database:
         self._mutex = threading.Lock()
         self._engine = connect(self._url)
         self._turns: Turns | None = None
+        self._writer: Connection | None = None
         try:
             with one_opens(self._url):
                 self._turns = Turns(_file_of(self._url)) if self._sqlite else None
@@ -78,6 +91,7 @@ class Database:
 
     def close(self) -> None:
         """Let go of every connection."""
+        self._drop_writer()
         self._engine.dispose()
         if self._turns is not None:
             self._turns.close()
@@ -106,12 +120,32 @@ class Database:
             self._mutex,
             self._turns.turn() if self._turns is not None else contextlib.nullcontext(),
             explained(self._url),
-            self._engine.connect() as connection,
-            connection.execution_options(seekloop_write=True).begin(),
+            self._writing() as connection,
+            connection.begin(),
         ):
             if not self._sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _advisory_lock})
             yield connection
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """The connection that writes. Of SQLite it is kept: to fetch one costs as much as a row; after a failure, not."""
+        if not self._sqlite:
+            with self._engine.connect() as connection:
+                yield connection.execution_options(seekloop_write=True)
+            return
+        if self._writer is None:
+            self._writer = self._engine.connect().execution_options(seekloop_write=True)
+        try:
+            yield self._writer
+        except BaseException:
+            self._drop_writer()
+            raise
+
+    def _drop_writer(self) -> None:
+        connection, self._writer = self._writer, None
+        if connection is not None:
+            connection.close()
 
     def _bring_up(self) -> None:
         """Bring the schema to the newest revision; nothing is locked where it is there already."""
@@ -187,8 +221,14 @@ def insert_rows(connection: Connection, table: Table, *, rows: Sequence[Mapping[
     """Insert rows, all with the same columns, in as few round trips as the database allows."""
     if connection.dialect.name == "sqlite":
         # Every answer that is served is written here, and SQLAlchemy's part would be most of what a small batch costs.
-        columns = tuple(rows[0])
-        driver(connection).executemany(_insertion(table.name, columns), [tuple(row.values()) for row in rows])
+        columns, at = tuple(rows[0]), 0
+        while at < len(rows):
+            # Many rows a statement: at each, a thread that writes has to win Python's lock again from those that serve.
+            # By powers of two, so that few statements are ever made.
+            count = min(_most_rows, 1 << ((len(rows) - at).bit_length() - 1))
+            values = [value for row in rows[at : at + count] for value in row.values()]
+            driver(connection).execute(_insertion(table.name, columns, count), values)
+            at += count
         return
     # Asking for something back makes SQLAlchemy send many rows a statement; else its driver sends one.
     connection.execute(insert(table).returning(*table.primary_key), list(rows))
@@ -208,9 +248,21 @@ def select_rows(connection: Connection, statement: str, *, values: Mapping[str, 
     return [tuple(row) for row in connection.execute(text(statement), values)]
 
 
+def select_among(connection: Connection, statement: str, *, among: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The rows of a statement that ends before the list of an `IN`, for at most a block of texts."""
+    numbered = {f"p{number}": value for number, value in enumerate(among)}
+    return select_rows(connection, f"{statement} {_places(len(numbered))}", values=numbered)
+
+
 @functools.cache
-def _insertion(table: str, columns: tuple[str, ...]) -> str:
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+def _places(count: int) -> str:
+    return f"({', '.join(f':p{number}' for number in range(count))})"
+
+
+@functools.cache
+def _insertion(table: str, columns: tuple[str, ...], rows: int) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"
 
 
 def _file_of(url: sqlalchemy.URL) -> Path:
@@ -231,7 +283,7 @@ def _sqlite_engine(file: Path) -> Engine:
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
         writes = connection.get_execution_options().get("seekloop_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        driver(connection).execute("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
 

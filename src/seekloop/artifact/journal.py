@@ -21,7 +21,8 @@ from seekloop.system.errors import LedgerError
 __all__ = ["Journal", "Pen", "head_of", "since", "stamp"]
 
 _page = 5_000
-_newest = f"SELECT {', '.join(schema.event.c.keys())} FROM event ORDER BY seq DESC LIMIT 1"
+_columns = tuple(schema.event.c.keys())
+_newest = f"SELECT {', '.join(_columns)} FROM event ORDER BY seq DESC LIMIT 1"
 
 
 class Pen:
@@ -31,8 +32,13 @@ class Pen:
         self.connection = connection
         self.entries: list[tuple[str, str, str, Mapping[str, Any]]] = []
         self.payloads: list[Stored] = []
-        self.events: list[Event] = []
+        self.rows: list[EventRow] = []
         """What was appended; filled when the transaction ends."""
+
+    @property
+    def events(self) -> list[Event]:
+        """What was appended, after the transaction."""
+        return [event_of(row) for row in self.rows]
 
     def add(self, kind: str, subject: str, *, facts: Mapping[str, Any], actor: str) -> None:
         """Append an event when the transaction ends."""
@@ -103,17 +109,16 @@ class Journal:
         newest = head_of(pen.connection)
         last, prev = (newest[0], newest[7]) if newest else (0, GENESIS)
         at = stamp(self.clock.now())
-        rows: list[EventRow] = []
+        placed: list[tuple[str, str, int, Mapping[str, Any]]] = []
         for seq, (kind, subject, actor, facts) in enumerate(pen.entries, start=last + 1):
             row = self.chain.link(seq=seq, prev=prev, at=at, kind=kind, subject=subject, actor=actor, facts=facts)
-            rows.append(row)
+            pen.rows.append(row)
+            placed.append((kind, subject, seq, facts))
             prev = row[7]
-        names = schema.event.c.keys()
-        insert_rows(pen.connection, schema.event, rows=[dict(zip(names, row, strict=True)) for row in rows])
+        insert_rows(pen.connection, schema.event, rows=[dict(zip(_columns, row, strict=True)) for row in pen.rows])
         if pen.payloads:
             insert_rows(pen.connection, schema.payload, rows=[stored.row for stored in pen.payloads])
-        pen.events = [event_of(row) for row in rows]
-        project(pen.connection, pen.events)
+        project(pen.connection, placed)
 
 
 def head_of(connection: Connection) -> EventRow | None:

@@ -69,11 +69,11 @@ def rows_from(kind: str, subject: str, *, seq: int, facts: Mapping[str, Any]) ->
             return []
 
 
-def project(connection: Connection, events: Iterable[Event]) -> None:
-    """Write the index rows of `events`, each table in one statement."""
+def project(connection: Connection, events: Iterable[tuple[str, str, int, Mapping[str, Any]]]) -> None:
+    """Write the index rows of events, of which each is (kind, subject, seq, facts), table by table."""
     batches: dict[Table, list[Mapping[str, Any]]] = defaultdict(list)
-    for event in events:
-        for table, row in rows_of(event):
+    for kind, subject, seq, facts in events:
+        for table, row in rows_from(kind, subject, seq=seq, facts=facts):
             batches[table].append(row)
     for table in schema.projections:
         if batches[table]:
