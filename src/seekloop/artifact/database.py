@@ -35,6 +35,8 @@ __all__ = [
 
 T = TypeVar("T")
 _busy_timeout_s, _block = 30.0, 500
+_longest_log = 10_000
+"""Pages of SQLite's log at which a writer empties it itself, where somebody else should have."""
 _most_rows = 64
 """Of one INSERT: times the columns of the widest table, below SQLite's limit of 999 or more values a statement."""
 _advisory_lock = 0x5EE_C100B
@@ -79,6 +81,7 @@ class Database:
         self._engine = connect(self._url)
         self._turns: Turns | None = None
         self._writer: Connection | None = None
+        self._emptied = False
         try:
             with one_opens(self._url):
                 self._turns = Turns(_file_of(self._url)) if self._sqlite else None
@@ -136,6 +139,8 @@ class Database:
             return
         if self._writer is None:
             self._writer = self._engine.connect().execution_options(seekloop_write=True)
+            if self._emptied:
+                driver(self._writer).execute(f"PRAGMA wal_autocheckpoint={_longest_log}")
         try:
             yield self._writer
         except BaseException:
@@ -146,6 +151,28 @@ class Database:
         connection, self._writer = self._writer, None
         if connection is not None:
             connection.close()
+
+    def empty_log(self) -> None:
+        """Move what was written from SQLite's log into its file, beside whoever writes.
+
+        From the first call on, writers here leave that to the caller, until the log is far longer than it should be.
+
+        Raises:
+            LedgerError: the database cannot be reached, or is full.
+        """
+        if not self._sqlite:
+            return
+        with explained(self._url), self._engine.connect() as connection:
+            if not self._emptied:
+                with self._mutex:
+                    self._emptied = True
+                    self._drop_writer()
+            if _left_in_log(connection):
+                # The log begins anew only when all of it was moved: what came meanwhile, which is little, is moved
+                # while nobody writes.
+                _left_in_log(connection)
+                with self._mutex, contextlib.nullcontext() if self._turns is None else self._turns.turn():
+                    _left_in_log(connection)
 
     def _bring_up(self) -> None:
         """Bring the schema to the newest revision; nothing is locked where it is there already."""
@@ -304,6 +331,12 @@ def _explain_sqlite(error: sqlite3.DatabaseError) -> str | None:
     # What the driver itself raises, such as for text that is not UTF-8, carries no number.
     number: int = vars(error).get("sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     return _sqlite_codes.get(number & 0xFF)
+
+
+def _left_in_log(connection: Connection) -> int:
+    """Move SQLite's log into its file as far as readers and writers allow; the pages that are left."""
+    _, log, moved = driver(connection).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return int(log - moved)
 
 
 def _migrate(connection: Connection) -> None:

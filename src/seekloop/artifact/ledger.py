@@ -134,6 +134,16 @@ class Ledger:
             self._vault.close()
         self._journal.database.close()
 
+    def empty_log(self) -> None:
+        """Move what was written from the database's log into its file, beside whoever writes.
+
+        Who records without a pause calls this now and then: else each hundredth batch would wait for it.
+
+        Raises:
+            LedgerError: the database cannot be reached, or is full.
+        """
+        self._journal.database.empty_log()
+
     # -- events
 
     def events(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 import json
 import secrets
@@ -25,7 +26,7 @@ from seekloop.system.errors import LedgerError
 
 __all__ = ["Box", "Payloads", "Stored", "is_sealed", "subject_name"]
 
-_nonce = 12
+_nonce, _remembered = 12, 4096
 _new, _old = "sealed", "resealed"
 
 
@@ -66,6 +67,7 @@ class Payloads:
     def __init__(self, chain: Chain, vault: Vault | None) -> None:
         self._chain = chain
         self.vault = vault
+        self._scopes = functools.lru_cache(_remembered)(self._made_scopes)
 
     def scope(self, subject: str) -> str:
         """The pseudonym of a subject: it tells nobody without the ledger's key who they are."""
@@ -155,9 +157,9 @@ class Payloads:
         except LedgerError:
             return False
 
-    def _scopes(self, subject: str) -> list[str]:
+    def _made_scopes(self, subject: str) -> tuple[str, ...]:
         parts = subject.split("/")
-        return [self.scope("/".join(parts[: end + 1])) for end in range(len(parts))]
+        return tuple(self.scope("/".join(parts[: end + 1])) for end in range(len(parts)))
 
 
 def is_sealed(digest: str, body: object, *, key: object) -> bool:

@@ -15,6 +15,8 @@ from seekloop.system.errors import LedgerError, SeekloopError
 __all__ = ["Recorder"]
 
 _largest_batch = 256
+_look_s, _log_rows = 0.2, 64
+"""How often, and after how many answers, the database's log is emptied."""
 _Item = tuple[Answer, "asyncio.Future[None]"]
 
 
@@ -33,6 +35,8 @@ class Recorder:
         # Straight to the thread: a task of the event loop in between would cost as much as a row.
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
+        self._emptying = threading.Thread(target=self._keep_log_short, name="log", daemon=True)
         self.failing = False
         """The newest batch could not be written."""
         self.written = 0
@@ -48,6 +52,7 @@ class Recorder:
         loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, args=[loop], name="recorder", daemon=True)
         self._thread.start()
+        self._emptying.start()
 
     def record(self, answer: Answer) -> asyncio.Future[None]:
         """Queue an answer now; the future is done once the answer is durable.
@@ -64,6 +69,20 @@ class Recorder:
             self._queue.put(None)
             await asyncio.to_thread(self._thread.join)
             self._thread = None
+            self._closing.set()
+            await asyncio.to_thread(self._emptying.join)
+
+    def _keep_log_short(self) -> None:
+        """Empty the database's log beside the writing, on a thread: within it, everybody would wait for that."""
+        emptied_at = 0
+        while not self._closing.wait(_look_s):
+            if self.written - emptied_at < _log_rows:
+                continue
+            emptied_at = self.written
+            try:
+                self._ledger.empty_log()
+            except LedgerError as error:
+                self._logger.warning("the ledger's log could not be emptied: %s", error.sentence("en"))
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         while batch := self._batch():

@@ -9,6 +9,8 @@ from typing import Any
 
 __all__ = ["canonical", "of_bytes", "of_file", "of_json", "of_path", "short"]
 
+_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
 
 def canonical(value: Any) -> bytes:
     """The one byte form of a JSON value: sorted keys, no spaces, UTF-8, no NaN (after RFC 8785).
@@ -17,7 +19,7 @@ def canonical(value: Any) -> bytes:
         ValueError: `value` holds NaN or an infinity.
         TypeError: `value` is not JSON.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _encoder.encode(value).encode()
 
 
 def of_bytes(data: bytes) -> str:
