@@ -172,6 +172,7 @@ def is_sealed(digest: str, body: object, *, key: object) -> bool:
     )
 
 
+@functools.lru_cache(_remembered)
 def subject_name(*parts: str) -> str:
     """The name of a subject, widest part first: tenant, caller, and the user that the caller named, if any."""
     return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)

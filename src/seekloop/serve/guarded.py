@@ -20,10 +20,9 @@ def guarded(order: Order, *, guard: Guard, worker: Worker, role: str = "") -> Or
     """
     asked = str(order.messages[-1]["content"])
     guard.admit(order.caller, asked)
-    planted = "" if order.raw else guard.planted(order.caller, fold(asked), release=worker.release.id)
-    return dataclasses.replace(
-        order,
-        prompt=dataclasses.replace(order.prompt, mark=guard.mark(worker.engine)),
-        blur=guard.blur(role, order.prompt),
-        planted=planted,
-    )
+    planted = "" if order.raw else guard.planted(order.caller, fold(asked), release=worker.identity)
+    mark, blur = guard.mark(worker.engine), guard.blur(role, order.prompt)
+    if mark is None and blur is None and not planted:
+        return order
+    prompt = order.prompt if mark is None else dataclasses.replace(order.prompt, mark=mark)
+    return dataclasses.replace(order, prompt=prompt, blur=blur, planted=planted)

@@ -23,7 +23,8 @@ async def each_of(asked: Sequence[Callable[[], Awaitable[Reply]]], *, whole: boo
         for ask in asked:
             replies.append(await ask())
         # The headers name the release that answers, so they wait until no other can take its place.
-        await asyncio.gather(*(reply.whole() if whole else reply.settled() for reply in replies))
+        waits = [reply.whole() if whole else reply.settled() for reply in replies]
+        await (waits[0] if len(waits) == 1 else asyncio.gather(*waits))
     except BaseException:
         cancel(replies)
         raise

@@ -418,7 +418,7 @@ class Reply:
 
     async def _end(self, last: Delta, reason: str, *, whole: bool = False) -> str:
         """Let the rest of the answer out; the finish reason."""
-        if whole and not last.tool_calls:
+        if whole and self.order.planted and not last.tool_calls:
             last = dataclasses.replace(last, content=last.content + self.order.planted)
         if self._guard is not None:
             self._let_out(await self._guard.push(Delta(content=last.content)))

@@ -166,7 +166,7 @@ class Sketch:
         votes: dict[int, int] = {}
         last = self._last
         for slot, salt in enumerate(_salts):
-            entry = slot, min(value ^ salt for value in hashes)
+            entry = slot, min(map(salt.__xor__, hashes))
             before = last.pop(entry, None)
             if before is not None:
                 votes[before] = votes.get(before, 0) + 1

@@ -53,11 +53,13 @@ class Filter:
         if self.blocked is not None:
             return ""
         self._held += text
-        for character in text:
+        at = 0
+        while (at := self._scan.skip(text, at)) < len(text):
             free = self._scan.open_from
-            found = self._scan.feed(character)
+            found = self._scan.feed(text[at])
             if found and self._is_blocked(found):
                 return self._out(free)
+            at += 1
         return self._out(self._scan.open_from)
 
     def finish(self) -> str:

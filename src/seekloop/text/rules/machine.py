@@ -48,7 +48,7 @@ class State(dict[str, "State"]):
         hits: numbers of the patterns that ended before the symbol that led here, as that symbol shows.
     """
 
-    __slots__ = ("_machine", "hits", "live", "word")
+    __slots__ = ("_machine", "ended", "hits", "live", "word")
 
     def __init__(self, machine: Machine, *, live: frozenset[int], word: bool, hits: tuple[int, ...]) -> None:
         super().__init__()
@@ -56,6 +56,8 @@ class State(dict[str, "State"]):
         self.live = live
         self.word = word
         self.hits = hits
+        self.ended: tuple[int, ...] | None = None
+        """Numbers of the patterns that end where the text does; None: nobody has asked yet."""
 
     def __missing__(self, symbol: str) -> State:
         return self._machine.made(self, symbol)
@@ -126,7 +128,9 @@ class Machine:
 
     def ended(self, state: State) -> tuple[int, ...]:
         """Numbers of the patterns that end where the text does."""
-        return tuple(sorted(self._ended(self._past_edges(state.live, open_=True))))
+        if state.ended is None:
+            state.ended = tuple(sorted(self._ended(self._past_edges(state.live, open_=True))))
+        return state.ended
 
     def followed(self, rule: int, places: Mapping[int, int], *, symbol: str, index: int, word: bool) -> dict[int, int]:
         """Where one pattern stands behind a symbol: each place with the earliest beginning that leads to it.
