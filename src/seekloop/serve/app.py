@@ -31,6 +31,9 @@ from seekloop.system.errors import SeekloopError
 
 __all__ = ["build_app"]
 
+_no_telemetry = {"tracing": False, "metrics": False, "logs": False}
+"""The framework's, which looks at every request whether there is any; spans and figures are our own (`telemetry/`)."""
+
 
 def build_app(gateway: Gateway) -> FastAPI:
     """The ASGI application over `gateway`, which it starts and closes with itself."""
@@ -44,7 +47,9 @@ def build_app(gateway: Gateway) -> FastAPI:
             yield
         await gateway.close()
 
-    app = Api(title="seekloop", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = Api(
+        title="seekloop", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, telemetry=_no_telemetry
+    )
     asked = (chat_routes(gateway), completion_routes(gateway))
     app.add_middleware(Shortcut, routes=[route for router in asked for route in router.routes])
     app.add_middleware(

@@ -71,7 +71,8 @@ class Guard:
     ) -> None:
         self._policies, self._enforce, self._judge, self._mask = policies, enforce, judge, mask
         self._restorers = {name: Restorer(values) for name in ("reasoning", "content")} if values else {}
-        self._channels = {name: self._channel() for name in ("reasoning", "content")}
+        self._channels: dict[str, _Channel] = {}
+        """Those through which something has gone; most answers have no reasoning."""
         self._told = {"reasoning": "", "content": ""}
         self.blocked: Rule | None = None
         """What ended the answer."""
@@ -122,19 +123,21 @@ class Guard:
         return Filter(self._policies, where="answer", enforce=self._enforce)
 
     async def _pass(self, name: str, text: str) -> str:
+        if name not in self._channels:
+            self._channels[name] = self._channel()
         channel = self._channels[name]
-        return await self._let(name, [] if self.blocked else channel.push(text))
+        return await self._let(name, [] if self.blocked else channel.push(text), channel=channel)
 
     async def _end(self, name: str) -> str:
-        channel, self._channels[name] = self._channels[name], self._channel()
-        out = await self._let(name, [] if self.blocked else channel.finish(), channel=channel)
+        channel, out = self._channels.pop(name, None), ""
+        if channel is not None:
+            out = await self._let(name, [] if self.blocked else channel.finish(), channel=channel)
         return out + (self._restorers[name].finish() if name in self._restorers else "")
 
-    async def _let(self, name: str, pieces: Sequence[str], *, channel: _Channel | None = None) -> str:
+    async def _let(self, name: str, pieces: Sequence[str], *, channel: _Channel) -> str:
         """Let pieces out up to one that the classifier stops; behind them the channel's own block counts."""
         if self.blocked is not None:
             return ""
-        channel = channel or self._channels[name]
         out = ""
         for piece in pieces:
             if await self._is_stopped(piece):
