@@ -5,13 +5,13 @@ Who has no key learns nothing of which routes there are. Bodies have a limit.
 
 from __future__ import annotations
 
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seekloop.serve.access.budgets import Budgets
 from seekloop.serve.access.routes import OPEN, methods_of
 from seekloop.serve.caller import Caller
+from seekloop.serve.heads import heads_of
 from seekloop.serve.keys import Keyring
 from seekloop.serve.problems import of_error, of_http
 from seekloop.system.errors import SeekloopError, UsageError
@@ -43,12 +43,12 @@ class Door:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        headers = Headers(scope=scope)
+        heads = heads_of(scope)
         try:
-            given = headers.get("authorization", "")
+            given = heads.get("authorization", "")
             caller = self._keyring.known(given) or await self._keyring.identify(given)
             _check_route(scope, caller)
-            length = headers.get("content-length", "0")
+            length = heads.get("content-length", "0")
             if length.isdecimal() and int(length) > self._max_body:
                 raise self._too_large()
         except SeekloopError as error:
@@ -57,7 +57,7 @@ class Door:
         except HTTPException as error:
             await of_http(error).response(scope, receive, send)
             return
-        scope.setdefault("state", {})["caller"] = caller
+        scope["state"]["caller"] = caller
         await self._app(scope, self._limited(receive), self._telling(send, caller) if caller.limits.any else send)
 
     def _telling(self, send: Send, caller: Caller) -> Send:

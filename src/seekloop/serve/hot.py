@@ -11,12 +11,13 @@ from typing import Any, NoReturn
 from fastapi import Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from seekloop.serve.heads import heads_of
 from seekloop.serve.problems import DEFECT, language_of, of_error, of_http, of_invalid
 from seekloop.system.errors import SeekloopError
 
@@ -42,7 +43,7 @@ class HotRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             try:
-                body = read(model, await request.body())
+                body = read(model, await _whole(request.receive))
             except ValidationError as error:
                 return of_invalid(error).response
             return await endpoint(request, body)
@@ -73,14 +74,29 @@ class Shortcut:
         try:
             response = await handle(Request(scope, receive))
         except SeekloopError as error:
-            accepted = Headers(scope=scope).get("accept-language", "")
-            response = of_error(error, language=language_of(accepted)).response
+            response = of_error(error, language=language_of(heads_of(scope).get("accept-language", ""))).response
         except HTTPException as error:
             response = of_http(error).response
         except Exception:
             _logger.exception("a defect, at %s", scope["path"])
             response = DEFECT.response
         await response(scope, receive, send)
+
+
+async def _whole(receive: Receive) -> bytes:
+    """The body of a request.
+
+    Raises:
+        ClientDisconnect: the client left before its end.
+    """
+    pieces, more = [], True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        pieces.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def read(model: type[BaseModel], data: bytes) -> BaseModel:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from starlette.requests import Request
 
 from seekloop.serve.cache.look import Use, use_of
+from seekloop.serve.heads import heads_of
 from seekloop.serve.queueing.patience import patience
 from seekloop.serve.reply import Reply
 from seekloop.serve.telemetry.spans import RequestSpan
@@ -62,12 +63,13 @@ def manner_of(request: Request) -> Manner:
     Raises:
         UsageError: a header that cannot be read.
     """
+    heads = heads_of(request.scope)
     return Manner(
-        cache=use_of(request.headers.get("cache-control", "")),
-        patience_s=patience(request.headers),
-        session=request.headers.get(SESSION),
+        cache=use_of(heads.get("cache-control", "")),
+        patience_s=patience(heads),
+        session=heads.get(SESSION),
         span=request.scope["state"].get("span"),
-        consent=_consent(request.headers.get(CONSENT)),
+        consent=_consent(heads.get(CONSENT)),
     )
 
 

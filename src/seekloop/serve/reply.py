@@ -158,9 +158,9 @@ class Reply:
         # While the ledger refuses rows, nothing goes out before its row is durable.
         self._live = order.stream and not recorder.failing
         self._out: asyncio.Queue[tuple[Delta | None, int]] = asyncio.Queue()
+        self._when_ended: list[Callable[[Reply], None]] = [_told_the_cache]
         self._task = asyncio.create_task(self._run())
         self._task.add_done_callback(self._over)
-        self._task.add_done_callback(lambda _: self.look.over(self._to_keep()))
 
     @property
     def caller(self) -> Caller:
@@ -234,7 +234,10 @@ class Reply:
 
     def when_ended(self, callback: Callable[[Reply], None]) -> None:
         """Have `callback` called once it is over."""
-        self._task.add_done_callback(lambda _: callback(self))
+        if self._task.done():
+            asyncio.get_running_loop().call_soon(callback, self)
+        else:
+            self._when_ended.append(callback)
 
     async def ended(self) -> None:
         """Wait until it is over, one way or the other."""
@@ -309,7 +312,7 @@ class Reply:
             self._let_out(delta)
         return kept.finish_reason
 
-    def _to_keep(self) -> Kept | None:
+    def to_keep(self) -> Kept | None:
         """What equal requests may have of it: an answer that is finished, in the ledger, and was not kept before."""
         failed = self._task.cancelled() or self._task.exception() is not None
         if failed or self.look.kept is not None or self.finish_reason not in FINISHED:
@@ -360,8 +363,9 @@ class Reply:
                 if token.id is not None:
                     self.times.append(self._clock.monotonic())
                     if self._first_at is None:
-                        patience.reschedule(None)
                         self._first_at = self.times[-1]
+                        if patience is not None:
+                            patience.reschedule(None)
                     self._ids.append(token.id)
                     if token.chance is not None:
                         self.chances.append((token.id, self._blurred(token.id, token.chance)))
@@ -385,8 +389,9 @@ class Reply:
             async for piece in pieces:
                 self.times.append(self._clock.monotonic())
                 if self._first_at is None:
-                    patience.reschedule(None)
                     self._first_at = self.times[-1]
+                    if patience is not None:
+                        patience.reschedule(None)
                 self.relayed.add(piece)
                 await self._take(Delta(content=piece.content, reasoning=piece.reasoning), watch)
                 if self._blocked:
@@ -396,9 +401,13 @@ class Reply:
         last = Delta(content=watch.finish(), tool_calls=self.relayed.calls.whole())
         return await self._end(last, self.relayed.finish_reason, whole=True)
 
+    def _patience(self) -> contextlib.AbstractAsyncContextManager[asyncio.Timeout | None]:
+        """How long the first token may take, where that has an end."""
+        return contextlib.nullcontext() if self._lease.first_token_s is None else self._first_token()
+
     @contextlib.asynccontextmanager
-    async def _patience(self) -> AsyncIterator[asyncio.Timeout]:
-        """How long the first token may take; then it is as if the engine had died."""
+    async def _first_token(self) -> AsyncIterator[asyncio.Timeout]:
+        """After the time for the first token, it is as if the engine had died."""
         try:
             async with asyncio.timeout(self._lease.first_token_s) as timeout:
                 yield timeout
@@ -448,6 +457,11 @@ class Reply:
         self._put(None)
         if not task.cancelled() and (error := task.exception()) is not None:
             _logger.warning("%s ended in an error: %s", self.id, error)
+        for callback in self._when_ended:
+            try:
+                callback(self)
+            except Exception:
+                _logger.exception("a defect, after %s", self.id)
 
     def _written(self) -> str:
         """What the record says that the answer was: tool calls stand in the words that the model wrote."""
@@ -497,6 +511,10 @@ class Reply:
             session=order.session,
             consent=order.consent,
         )
+
+
+def _told_the_cache(reply: Reply) -> None:
+    reply.look.over(reply.to_keep())
 
 
 def _sureness(chances: Sequence[tuple[int, Chance]]) -> dict[str, float]:

@@ -28,7 +28,8 @@ def patience(headers: Mapping[str, str]) -> float | None:
         if seconds is None:
             raise UsageError("queueing.not_seconds", header=HEADER, value=given)
         return seconds
-    return next((found for name in _of_openai if (found := _seconds(headers.get(name, ""))) is not None), None)
+    theirs = (_seconds(headers[name]) for name in _of_openai if name in headers)
+    return next((seconds for seconds in theirs if seconds is not None), None)
 
 
 def _seconds(text: str) -> float | None:
