@@ -95,3 +95,18 @@ def test_a_scan_finds_what_the_whole_text_holds_and_where(text: str) -> None:
     assert {one.rule for one in ends} == machine.found(text)
     for one in ends:
         assert one.rule in machine.found(text[one.start : one.end])
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.text("ab cé炸1.\u200b", max_size=20), cut=st.integers(0, 20))
+def test_a_scan_that_skips_finds_the_same_at_the_same_places(text: str, cut: int) -> None:
+    machine = Machine([parse("ab"), parse("c ... a"), parse("炸")])
+    slow, fast = Scan(machine), Scan(machine)
+    for piece in (text[:cut], text[cut:]):
+        wanted = [one for character in piece for one in slow.feed(character)]
+        found, at = [], 0
+        while (at := fast.skip(piece, at)) < len(piece):
+            found += fast.feed(piece[at])
+            at += 1
+        assert (found, fast.open_from) == (wanted, slow.open_from)
+    assert fast.finish() == slow.finish()

@@ -132,7 +132,7 @@ class Database:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Connection]:
-        """The connection that writes. Of SQLite it is kept: to fetch one costs as much as a row; after a failure, not."""
+        """The connection that writes. SQLite's is kept, unless a block fails: to fetch one costs as much as a row."""
         if not self._sqlite:
             with self._engine.connect() as connection:
                 yield connection.execution_options(seekloop_write=True)
