@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -29,9 +30,12 @@ from seekloop.serve.safety_routes import safety_routes
 from seekloop.serve.telemetry.watch import Watch
 from seekloop.system.errors import SeekloopError
 
+if TYPE_CHECKING:
+    from fastapi.telemetry import TelemetryConfig
+
 __all__ = ["build_app"]
 
-_no_telemetry = {"tracing": False, "metrics": False, "logs": False}
+_no_telemetry: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 """The framework's, which looks at every request whether there is any; spans and figures are our own (`telemetry/`)."""
 
 
