@@ -254,7 +254,7 @@ def insert_rows(connection: Connection, table: Table, *, rows: Sequence[Mapping[
             # By powers of two, so that few statements are ever made.
             count = min(_most_rows, 1 << ((len(rows) - at).bit_length() - 1))
             values = [value for row in rows[at : at + count] for value in row.values()]
-            driver(connection).execute(_insertion(table.name, columns, count), values)
+            driver(connection).execute(_insertion(table.name, columns, rows=count), values)
             at += count
         return
     # Asking for something back makes SQLAlchemy send many rows a statement; else its driver sends one.
@@ -287,7 +287,7 @@ def _places(count: int) -> str:
 
 
 @functools.cache
-def _insertion(table: str, columns: tuple[str, ...], rows: int) -> str:
+def _insertion(table: str, columns: tuple[str, ...], *, rows: int) -> str:
     row = f"({', '.join('?' * len(columns))})"
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"
 
