@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from seekloop.artifact.kinds import Figure
 from seekloop.loop import gates
 from seekloop.loop.gates import (
+    AtLeast,
     AtMost,
     AtMostMore,
     Better,
@@ -135,6 +136,17 @@ def test_a_forgetting_budget_is_held_by_the_measured_value(value, state):
     rule = AtMost(figure="forgetting_points", value=2, by="value")
     assert outcome(rule, evidence(figures=(points,))).state == state
     assert outcome(AtMost(figure="forgetting_points", value=2), evidence(figures=(points,))).state == "inconclusive"
+
+
+@pytest.mark.parametrize(("value", "state"), [(0.9, "passed"), (0.89, "failed")])
+def test_a_floor_may_be_held_by_the_measured_value(value, state):
+    figure = Figure(name="accuracy", value=value, n=60, ci=(0.8, 0.95), unit="share", better="higher")
+    assert outcome(AtLeast(figure="accuracy", value=0.9, by="value"), evidence(figures=(figure,))).state == state
+    assert outcome(AtLeast(figure="accuracy", value=0.9), evidence(figures=(figure,))).state == "inconclusive"
+
+
+def test_a_floor_without_a_say_of_how_it_is_held_is_written_as_before():
+    assert set(AtLeast(figure="accuracy", value=0.9).model_dump()) == {"figure", "on", "require", "value"}
 
 
 @pytest.mark.parametrize(
