@@ -110,6 +110,7 @@ class Released:
 
     def __init__(self, world):
         self.base, self.checkpoint, self.frozen, self.report = world.parent, world.parent, world.dataset, world.before
+        self.trained_on = world.dataset
         self.release = world.before
 
 

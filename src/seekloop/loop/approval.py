@@ -106,7 +106,7 @@ def newest_verdict(candidate: str, *, ledger: Ledger) -> Event | None:
 def _gate_of(verdict: Event, gate: GateSpec) -> GateSpec:
     """The rules that it was judged by: what the project file says by now takes no approval away."""
     stored = verdict.facts.get("gate")
-    return gate if stored is None else GateSpec.parse(stored)
+    return gate if stored is None else GateSpec.stored(stored)
 
 
 def _said(verdict: Event, *, ledger: Ledger) -> Event | None:

@@ -1,6 +1,7 @@
 """The rows that no round may train on and every round is measured on.
 
-The first round's test split is the first frozen set; each lesson that was released since adds its own. Where somebody's
+The first round's test split is the first frozen set; each lesson that was released since adds its own, and rules know
+all of those together as `lessons`. Where somebody's
 rows were erased, it is the set without them.
 """
 
@@ -23,7 +24,7 @@ class FrozenSet:
     """Held-out rows of one round."""
 
     name: str
-    """`frozen` of the first round, `frozen.1` of the first lesson that was released, and so on: rules name it."""
+    """`frozen` of the first round, `frozen.1` of the first lesson that was released, and so on."""
     dataset: Dataset
     """Its test split is meant."""
 

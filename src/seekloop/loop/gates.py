@@ -7,7 +7,8 @@ rows, without an interval or of another checkpoint is invalid, and invalid evide
 
 A rule may name a figure of the report's receipt, such as `first_token_p95_s`: times and sizes are in no report. A rule
 `on: business` names one of the project's own figures; what production shows is about no candidate, so a gate must ask
-something of the candidate, too.
+something of the candidate, too. A rule `on: lessons` asks what earlier lessons taught: before there is one it passes,
+and says so.
 
 All intervals are the two-sided 95 % ones of the reports, so each rule errs in favour of a candidate in about 2.5 % of
 cases, unless it says otherwise (`delta`).
@@ -43,6 +44,8 @@ from seekloop.system.errors import GateRefused
 
 __all__ = [
     "BUSINESS",
+    "FORGETTING",
+    "REMEMBERED",
     "AtLeast",
     "AtMost",
     "AtMostMore",
@@ -62,8 +65,10 @@ __all__ = [
     "evidence_of",
 ]
 
-_forgetting, _general = "forgetting_points", "general_points"
-_remembered = ("macro_recall", "exact_match", "rougeL_zh", "rougeL_en")
+FORGETTING = "forgetting_points"
+REMEMBERED = ("macro_recall", "exact_match", "rougeL_zh", "rougeL_en")
+"""What `forgetting_points` is made of: the first of these that was compared on the rows."""
+_general = "general_points"
 
 
 class Verdict(Stored):
@@ -165,7 +170,7 @@ def decide(gate: GateSpec, evidence: Mapping[str, Evidence], *, objections: Sequ
     outcomes = tuple(
         invalid(rule, "loop.gate_other_subject")
         if rule.on in evidence and subject is None
-        else judge(rule, evidence.get(rule.on), min_rows=gate.min_rows)
+        else judge(rule, evidence.get(rule.on), min_rows=gate.min_rows_of(rule))
         for rule in gate.rules
     )
     return Verdict(
@@ -197,11 +202,11 @@ def _forgotten(compared: Sequence[Comparison]) -> list[Figure]:
     answers or ROUGE-L. Of the general-skill probe: `general_points`, which stands for the rows where they have neither.
     """
     known = {one.figure: one for one in compared}
-    on_rows = next((known[name] for name in _remembered if name in known), None)
+    on_rows = next((known[name] for name in REMEMBERED if name in known), None)
     general = known.get("probe_general")
     found = [] if general is None else [_points(_general, general)]
     lost = on_rows or general
-    return found if lost is None else [*found, _points(_forgetting, lost)]
+    return found if lost is None else [*found, _points(FORGETTING, lost)]
 
 
 def _points(name: str, one: Comparison) -> Figure:

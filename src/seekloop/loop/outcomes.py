@@ -21,7 +21,7 @@ from seekloop.loop.rules import (
 )
 from seekloop.system import errors, settings
 
-__all__ = ["ALL", "Evidence", "Outcome", "RedTeam", "SliceCounts", "State", "Stored"]
+__all__ = ["ALL", "NOTHING", "Evidence", "Outcome", "RedTeam", "SliceCounts", "State", "Stored"]
 
 State = Literal["passed", "failed", "inconclusive", "invalid"]
 
@@ -90,6 +90,10 @@ class Evidence(Stored):
                 "slices": tuple(one for one in self.slices if counted and (sliced or one.name == ALL)),
             }
         )
+
+
+NOTHING = Evidence(report=None, subject=None, figures=(), comparisons=())
+"""Of a set of rows that is known to be empty, such as earlier lessons where there was none."""
 
 
 class Outcome(Stored):

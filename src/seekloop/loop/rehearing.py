@@ -13,10 +13,11 @@ from seekloop.artifact.kinds import Figure, Receipt, Report
 from seekloop.artifact.ledger import Event
 from seekloop.loop import registration, rowwise
 from seekloop.loop.gates import Evidence, GateSpec, Verdict, beside_the_parent, decide, evidence_of
+from seekloop.loop.outcomes import NOTHING
 from seekloop.system import digests
 from seekloop.system.errors import UsageError
 
-__all__ = ["Again", "again", "gather", "heard", "stored"]
+__all__ = ["Again", "again", "gather", "heard", "made", "stored"]
 
 StoredT = TypeVar("StoredT", bound=BaseModel)
 
@@ -43,7 +44,7 @@ class Again:
 
 def gather(
     gate: GateSpec,
-    reports: Mapping[str, Report],
+    reports: Mapping[str, Report | None],
     *,
     business: Sequence[Figure] = (),
     extra: Sequence[Figure] = (),
@@ -51,13 +52,22 @@ def gather(
 ) -> dict[str, Evidence]:
     """What these rules look at, from the store and from the receipts that the ledger signed.
 
+    Args:
+        gate: the rules.
+        reports: by name; None: there was nothing to measure on, which is known, too.
+        business: the project's own figures.
+        extra: further figures of the candidate.
+        ctx: of the run.
+
     Raises:
         ArtifactError: a file of a report or of its parent's is not in the store.
         DataError: one is damaged.
     """
-    receipts = {name: _receipt(one.id, ctx) for name, one in reports.items()}
-    found = evidence_of(reports, receipts=receipts, business=business, extra=extra)
-    for name, report in reports.items():
+    there = made(reports)
+    receipts = {name: _receipt(one.id, ctx) for name, one in there.items()}
+    found = evidence_of(there, receipts=receipts, business=business, extra=extra)
+    found |= {name: NOTHING for name in reports if name not in there}
+    for name, report in there.items():
         parent = rowwise.parent_of(report, store=ctx.store)
         both = None if parent is None else (receipts[name], _receipt(parent.id, ctx))
         found[name] = beside_the_parent(found[name], report, receipts=both, store=ctx.store)
@@ -68,7 +78,7 @@ def heard(
     gate: GateSpec,
     evidence: Mapping[str, Evidence],
     *,
-    reports: Mapping[str, Report],
+    reports: Mapping[str, Report | None],
     business: Sequence[Figure] = (),
     extra: Sequence[Figure] = (),
 ) -> dict[str, Any]:
@@ -76,7 +86,7 @@ def heard(
     return {
         "gate": gate.model_dump(mode="json"),
         "evidence": {name: one.model_dump(mode="json") for name, one in sorted(evidence.items())},
-        "reports": {name: one.id for name, one in sorted(reports.items())},
+        "reports": {name: None if one is None else one.id for name, one in sorted(reports.items())},
         "business": [one.model_dump(mode="json") for one in business],
         "extra": [one.model_dump(mode="json") for one in extra],
     }
@@ -93,20 +103,25 @@ def again(event: Event, *, ctx: RunContext) -> Again:
     if any(name not in facts for name in _heard):
         raise UsageError("gates.not_replayable", candidate=digests.short(event.subject), at=event.at[:19])
     told = stored(event)
-    gate = GateSpec.parse(facts["gate"])
+    gate = GateSpec.stored(facts["gate"])
     evidence = {name: _from(Evidence, one) for name, one in facts["evidence"].items()}
-    made = decide(gate, evidence, objections=told.objections)
-    reports = {name: ctx.store.open(one, Report) for name, one in facts["reports"].items()}
+    now = decide(gate, evidence, objections=told.objections)
+    reports = {name: None if one is None else ctx.store.open(one, Report) for name, one in facts["reports"].items()}
     business, extra = ([_from(Figure, one) for one in facts[name]] for name in ("business", "extra"))
     found = gather(gate, reports, business=business, extra=extra, ctx=ctx) if reports else {}
-    objected = registration.objections(gate, event.subject, reports=reports, ledger=ctx.ledger)
+    objected = registration.objections(gate, event.subject, reports=made(reports), ledger=ctx.ledger)
     return Again(
         stored=told,
-        same_verdict=_bytes(made) == _bytes(told),
+        same_verdict=_bytes(now) == _bytes(told),
         same_evidence=_all(found) == digests.canonical(facts["evidence"]),
         # Without reports there was an outage, which nobody can have again.
         same_objections=not reports or tuple(objected) == told.objections,
     )
+
+
+def made(reports: Mapping[str, Report | None]) -> dict[str, Report]:
+    """The reports that there are."""
+    return {name: one for name, one in reports.items() if one is not None}
 
 
 def stored(event: Event) -> Verdict:

@@ -11,6 +11,7 @@ from seekloop.system.spec import Spec
 
 __all__ = [
     "BUSINESS",
+    "LESSONS",
     "STANDARD",
     "AtLeast",
     "AtMost",
@@ -26,14 +27,16 @@ __all__ = [
 
 BUSINESS = "business"
 """Name of the evidence that production and other systems give: the project's `kpis`."""
+LESSONS = "lessons"
+"""Name of the evidence on the test rows of all lessons that were released before."""
 
 
 class _OneFigure(Spec):
     figure: str
     """Name of the figure in the report, for example `accuracy`, in its receipt, or of a business figure."""
     on: str = "frozen"
-    """Which evidence: `frozen` is the first round's test split, `lesson` the rows that production sent back, `business`
-    the project's `kpis`."""
+    """Which evidence: `frozen` is the first round's test split, `lesson` the rows that production sent back, `lessons`
+    the test rows of all lessons that were released before, `business` the project's `kpis`."""
 
 
 class NonInferior(_OneFigure):
@@ -101,7 +104,7 @@ class NoSafetyLoss(Spec):
     figure: Literal["red_team"] = "red_team"
     """The set's items, each for itself."""
     on: str = "frozen"
-    """Whose report: `frozen` or `lesson`."""
+    """Whose report: `frozen` or `lesson`; on `lessons` nothing is asked beside the rows."""
 
 
 class SlicesHold(Spec):
@@ -111,7 +114,7 @@ class SlicesHold(Spec):
     figure: Literal["accuracy"] = "accuracy"
     """Whether an answer is right."""
     on: str = "frozen"
-    """Which rows: `frozen` or `lesson`."""
+    """Which rows: `frozen`, `lesson` or `lessons`."""
     margin: float = Field(default=0.05, ge=0, lt=1)
     """The loss within a slice that is still acceptable."""
     min_rows: int = Field(default=10, ge=1)
@@ -133,7 +136,7 @@ class ShownBetter(Spec):
     figure: Literal["accuracy"] = "accuracy"
     """Whether an answer is right."""
     on: str = "frozen"
-    """Which rows: `frozen` or `lesson`."""
+    """Which rows: `frozen`, `lesson` or `lessons`."""
     margin: float = Field(default=0.0, ge=0, lt=1)
     """Above 0: not worse by so much is enough."""
     delta: float = Field(default=0.05, gt=0, le=0.2)
@@ -151,10 +154,12 @@ STANDARD: tuple[Rule, ...] = (
     SlicesHold(),
     AtMostMore(figure="first_token_p95_s", on="lesson", percent=10),
     AtMost(figure="forgetting_points", value=2, by="value"),
+    AtMost(figure="forgetting_points", on=LESSONS, value=5, by="value"),
     AtMostMore(figure="cost_per_1000_answers", on="lesson", percent=10, instead="answer_tokens"),
 )
 """`gate: {recipe: standard}`. Times are held against the parent's on the lesson's rows, as both were measured there in
-this round."""
+this round. Earlier lessons have a handful of rows each, which show no small loss: the measured value counts, and a row
+in twenty may be lost."""
 
 
 class GateSpec(Spec):
@@ -168,7 +173,7 @@ class GateSpec(Spec):
     )
     """All of them must pass."""
     min_rows: int = Field(default=10, ge=1)
-    """Evidence on fewer rows is invalid."""
+    """Evidence on fewer rows is invalid; but not on `lessons`, where nobody can collect more."""
     approval: Literal["none", "required"] = "none"
     """`required`: what the rules let through waits until a person agrees: `seekloop gate approve`."""
     approval_hours: float = Field(default=168.0, gt=0)
@@ -187,9 +192,20 @@ class GateSpec(Spec):
 
     @model_validator(mode="after")
     def _asks_of_the_candidate(self) -> Self:
-        if all(rule.on == BUSINESS for rule in self.rules):
-            raise ValueError("rules on business alone ask nothing of the candidate")
+        if all(rule.on in (BUSINESS, LESSONS) for rule in self.rules):
+            raise ValueError("rules on business or lessons alone may ask nothing of the candidate")
+        if any(rule.on == LESSONS and isinstance(rule, NoSafetyLoss) for rule in self.rules):
+            raise ValueError("the red-team set is asked on frozen and lesson, not on lessons")
         return self
+
+    @classmethod
+    def stored(cls, value: Mapping[str, Any]) -> Self:
+        """The rules as they were stored, and none that their recipe has had since."""
+        return cls.parse({**value, "recipe": None}).model_copy(update={"recipe": value.get("recipe")})
+
+    def min_rows_of(self, rule: Rule) -> int:
+        """On how many rows the evidence for a rule counts."""
+        return 1 if rule.on == LESSONS else self.min_rows
 
 
 def _name(rule: Any) -> tuple[Any, Any, Any]:

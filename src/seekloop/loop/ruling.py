@@ -9,8 +9,9 @@ from types import MappingProxyType
 from typing import Literal
 
 from seekloop.artifact.kinds import Figure
-from seekloop.loop.outcomes import ALL, Evidence, Outcome, SliceCounts, State
+from seekloop.loop.outcomes import ALL, NOTHING, Evidence, Outcome, SliceCounts, State
 from seekloop.loop.rules import (
+    LESSONS,
     AtLeast,
     AtMost,
     AtMostMore,
@@ -38,6 +39,8 @@ def judge(rule: Rule, evidence: Evidence | None, *, min_rows: int) -> Outcome:
     """What the rule comes to; evidence that is missing, incomplete or of too few rows is invalid."""
     if evidence is None:
         return invalid(rule, "loop.gate_no_evidence")
+    if rule.on == LESSONS and evidence == NOTHING:
+        return Outcome(rule=rule, state="passed", code="gates.no_earlier_lesson", n=0)
     match rule:
         case NoSafetyLoss():
             return _red_team(rule, evidence, min_rows=min_rows)

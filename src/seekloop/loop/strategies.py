@@ -31,7 +31,7 @@ class Difference(_Stored):
     """A figure of two candidates on the same rows."""
 
     on: str
-    """`frozen` or `lesson`."""
+    """`frozen`, `lesson` or `lessons`."""
     figure: str
     difference: float
     """The strategy less the first one, the sign turned where lower is better: above 0 is better."""

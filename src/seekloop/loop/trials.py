@@ -10,7 +10,7 @@ from seekloop.artifact.kinds import Checkpoint, Dataset, Report
 from seekloop.evaluate.compare import measure, paired
 from seekloop.loop import evidence, rehearing
 from seekloop.loop.evidence import Measured
-from seekloop.loop.gates import BUSINESS, decide
+from seekloop.loop.gates import BUSINESS, FORGETTING, REMEMBERED, decide
 from seekloop.loop.incremental_spec import Strategy
 from seekloop.loop.project import ProjectSpec
 from seekloop.loop.registry import Released
@@ -41,15 +41,14 @@ def tried(
     first: Measured | None = None
     for trial in trials:
         measured = evidence.measure(spec, trial.candidate, dataset=dataset, parent=parent, steps=steps)
-        asked = {"frozen": measured.frozen, "lesson": measured.lesson}
         own = spec.gate.model_copy(update={"rules": tuple(rule for rule in spec.gate.rules if rule.on != BUSINESS)})
         made = {one.id: store.receipt(one.id) for one in (trial.tuned, trial.candidate)}
         found.append(
             Tried(
                 strategy=trial.strategy,
                 candidate=trial.candidate.id,
-                decision=decide(own, rehearing.gather(own, asked, ctx=steps.ctx)).decision,
-                reports={name: report.id for name, report in asked.items()},
+                decision=decide(own, rehearing.gather(own, measured.asked, ctx=steps.ctx)).decision,
+                reports={name: report.id for name, report in rehearing.made(measured.asked).items()},
                 seconds=round(sum(receipt.wall_s for receipt in made.values()), 3),
                 tokens=made[trial.tuned.id].cost.get("tokens", 0.0),
                 differences=() if first is None else _differences(spec, measured, first=first, ctx=steps.ctx),
@@ -83,12 +82,15 @@ def minutes_of(rows: int, spec: ProjectSpec, *, parent: Released, ctx: RunContex
 
 
 def _differences(spec: ProjectSpec, measured: Measured, *, first: Measured, ctx: RunContext) -> tuple[Difference, ...]:
-    """The figures that the gate's rules name, of answers to the same rows; those of receipts are of no answers."""
-    reports = {"frozen": (measured.frozen, first.frozen), "lesson": (measured.lesson, first.lesson)}
+    """The figures that the gate's rules name, of answers to the same rows; those of receipts are of no answers.
+
+    For `forgetting_points`, the figure that they are made of.
+    """
+    reports, others = rehearing.made(measured.asked), rehearing.made(first.asked)
     found: list[Difference] = []
-    for name, (one, other) in reports.items():
+    for name, report in reports.items():
         only = {rule.figure for rule in spec.gate.rules if rule.on == name}
-        found += _paired(one, other, on=name, only=only, spec=spec, ctx=ctx) if only else []
+        found += _paired(report, others[name], on=name, only=only, spec=spec, ctx=ctx) if only else []
     return tuple(found)
 
 
@@ -96,9 +98,14 @@ def _paired(
     one: Report, other: Report, *, on: str, only: set[str], spec: ProjectSpec, ctx: RunContext
 ) -> list[Difference]:
     pairs, groups = paired(one, other, store=ctx.store)
-    measured = measure(pairs, seed=ctx.seed, resamples=spec.evaluate.resamples, groups=groups, only=only)
+    wanted = {*only, *REMEMBERED} if FORGETTING in only else only
+    measured = measure(pairs, seed=ctx.seed, resamples=spec.evaluate.resamples, groups=groups, only=wanted)
+    known = {figure.figure for figure in measured}
+    remembered = next((name for name in REMEMBERED if name in known), None)
     found = []
     for figure in measured:
+        if figure.figure not in {*only, remembered}:
+            continue
         sign = 1.0 if figure.better == "higher" else -1.0
         low, high = sorted(sign * end for end in figure.ci)
         found.append(
