@@ -132,10 +132,8 @@ class World:
         right = {"difference": -lost / self.count, "ci": ends, "p_value": mcnemar(0, lost), **facts}
         general = paired_share_difference(0, 0, n=12)
         return (
-            Comparison(figure="accuracy", difference=-lost / self.count, ci=ends, p_value=mcnemar(0, lost), **facts),
-            Comparison(
-                figure="macro_recall", difference=-lost / self.count, ci=ends, p_value=mcnemar(0, lost), **facts
-            ),
+            Comparison(figure="accuracy", **right),
+            Comparison(figure="macro_recall", **right),
             Comparison(figure="answer_tokens", difference=0.0, ci=(-0.1, 0.1), p_value=1.0, **facts),
             Comparison(figure="probe_general", difference=0.0, ci=general, p_value=1.0, **{**facts, "n": 12}),
         )

@@ -10,13 +10,17 @@ import pytest
 
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Checkpoint, Dataset, Lesson
+from seekloop.artifact.lineage import REWRITTEN
 from seekloop.artifact.rows import Row, read_rows
-from seekloop.data.erase import erase
+from seekloop.data.erase import erase, rewrite
+from seekloop.data.holdings import Holding
 from seekloop.data.wording import asked
-from seekloop.loop import incremental, registry
+from seekloop.loop import evidence, incremental, registry, rehearing
 from seekloop.loop.frozen import frozen_sets
+from seekloop.loop.lessons import JoinInputs, JoinSpec, earlier_lessons, join
 from seekloop.loop.line import WITHDRAWN, line_of, withdrawn
 from seekloop.loop.project import Project, ProjectSpec
+from seekloop.loop.registration import REGISTERED
 from seekloop.loop.registry import Released
 from seekloop.loop.steps import Steps
 from seekloop.loop.strategies import EVENT, Choice
@@ -101,6 +105,46 @@ def test_a_lesson_s_own_test_rows_become_a_frozen_set_of_every_later_round(again
         steps=Steps(again.ctx, "third"),
     )
     assert not held & {asked(row) for row in again.rows(third, "train")}
+
+
+def test_a_third_round_is_measured_on_the_second_s_lesson_and_again_after_a_crash(again):
+    spec = again.spec("gate.recipe=standard")
+    given = {"dataset": again.dataset(), "parent": again.second}
+    candidate = again.parent.checkpoint
+    one, other = (evidence.measure(spec, candidate, **given, steps=Steps(again.ctx, run)) for run in ("one", "killed"))
+    assert one == other
+    assert one.lessons.dataset == one.parent_lessons.dataset == again.second.trained_on.id
+    assert one.lessons.parents["baseline"] == one.parent_lessons.id
+    assert one.parent_lessons.subject == again.second.checkpoint.id
+    assert not [figure for figure in one.lessons.figures if figure.name.startswith(("probe", "safety"))]
+    (event,) = again.ctx.ledger.events(kind=REGISTERED, subject=spec.gate.digest)
+    assert event.facts["data"]["lessons"]["dataset"] == again.second.trained_on.id
+    found = rehearing.gather(spec.gate, one.asked, ctx=again.ctx)
+    assert [figure.name for figure in found["lessons"].figures] == ["forgetting_points"]
+
+
+def test_lessons_are_joined_and_each_question_is_asked_once(again):
+    lesson, first = again.second.trained_on, again.parent.frozen
+    for run in ("one", "killed"):
+        made = Steps(again.ctx, run).do(
+            "join", join, spec=JoinSpec(), inputs=JoinInputs(lessons=(first, lesson, first))
+        )
+    questions = dict.fromkeys(asked(row) for one in (first, lesson) for row in again.rows(one, "test"))
+    assert [asked(row) for row in again.rows(made, "test")] == list(questions)
+    assert made.splits == {"train": 0, "validation": 0, "test": len(questions)}
+    assert again.rows(made, "train") == []
+
+
+def test_a_lesson_whose_test_rows_were_all_erased_is_no_earlier_lesson(again):
+    steps = Steps(again.ctx, "test")
+    lesson = again.second.trained_on
+    assert earlier_lessons(again.second, steps=steps) == lesson
+    ids = tuple(row.id for row in again.rows(lesson, "test"))
+    holding = Holding(artifact=lesson.id, rows={"test.jsonl": ids})
+    replaced = rewrite([holding], person="pseudonym", ctx=again.ctx)
+    again.ctx.ledger.note(REWRITTEN, "pseudonym", facts={"replaced": replaced}, actor="test")
+    again.ctx.ledger.move_alias("second", again.second.release.id, expected_version=1, actor="test", reason="again")
+    assert earlier_lessons(registry.released("second", ctx=again.ctx), steps=steps) is None
 
 
 def test_rows_of_an_erased_person_are_neither_replayed_nor_measured(again):
