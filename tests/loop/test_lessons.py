@@ -6,12 +6,14 @@ import dataclasses
 
 import pytest
 
-from seekloop.artifact.kinds import Comparison, Figure
+from seekloop.artifact.kinds import Comparison, Dataset, Figure
+from seekloop.artifact.rows import Message, read_rows, write_rows
 from seekloop.loop import gates, registry, rehearing
 from seekloop.loop.gates import AtMost, Evidence, GateSpec, NonInferior, NoSafetyLoss
+from seekloop.loop.lessons import JoinInputs, JoinSpec, join
 from seekloop.loop.outcomes import NOTHING
 from seekloop.system.errors import UsageError
-from tests.loop.judged import World
+from tests.loop.judged import NoSpec, World
 
 STANDARD_GATE = GateSpec(recipe="standard")
 KEPT = AtMost(figure="forgetting_points", on="lessons", value=5, by="value")
@@ -107,6 +109,20 @@ def test_on_earlier_lessons_no_number_of_rows_is_too_few(points, decision):
 def test_a_report_on_earlier_lessons_that_is_missing_is_no_pass():
     verdict = gates.decide(GateSpec(rules=(ALONGSIDE, KEPT)), {})
     assert [one.code for one in verdict.outcomes] == ["loop.gate_no_evidence"] * 2
+
+
+def test_a_question_that_was_taught_again_counts_with_its_newest_answer(ctx):
+    world = World(ctx, count=4)
+    first, *others = world.rows
+    turns = (*first.messages[:-1], Message(role="assistant", content="card_found"))
+    anew = first.model_copy(update={"id": "row:anew", "label": "card_found", "messages": turns})
+    with ctx.job("data", NoSpec()) as job:
+        write_rows(job.path("test.jsonl"), [anew])
+        facts = {"rows": 1, "splits": {"test": 1}, "dropped": {}, "labels": ("card_found",), "answer": "label"}
+        later = job.commit(Dataset(made_by=job.origin, **facts))
+    made = join(JoinSpec(), JoinInputs(lessons=(world.dataset, later)), ctx=ctx)
+    assert list(read_rows(ctx.store.path(made.id, "test.jsonl"))) == [anew, *others]
+    assert (made.labels, made.answer) == (("card_found", "card_lost", "wrong_fee"), "label")
 
 
 @pytest.mark.parametrize("rules", [(KEPT,), (ALONGSIDE, NoSafetyLoss(on="lessons"))])
