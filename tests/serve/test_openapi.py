@@ -45,6 +45,8 @@ ROUTES = [
     "GET /v1/rollouts/{identity}",
     "POST /v1/rollouts/{identity}/step",
     "POST /v1/rollouts/{identity}/abort",
+    "GET /v1/approvals",
+    "POST /v1/approvals/{candidate}",
     "GET /v1/safety",
     "GET /v1/keys",
     "GET /v1/keys/self",

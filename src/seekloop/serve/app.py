@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from seekloop import __version__
 from seekloop.serve.access.key_routes import key_routes
+from seekloop.serve.approval_routes import approval_routes
 from seekloop.serve.chat import chat_routes
 from seekloop.serve.completions import completion_routes
 from seekloop.serve.door import Door
@@ -66,6 +67,7 @@ def build_app(gateway: Gateway) -> FastAPI:
     app.include_router(feedback_routes(gateway))
     app.include_router(metrics_routes(figures, alias=gateway.options.alias))
     app.include_router(rollout_routes(gateway))
+    app.include_router(approval_routes(gateway.ledger, clock=gateway.clock))
     app.include_router(safety_routes(gateway))
     app.include_router(key_routes(gateway.ledger, budgets=gateway.budgets, clock=gateway.clock))
     _health_routes(app, gateway)

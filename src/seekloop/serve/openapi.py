@@ -34,6 +34,16 @@ _model = _object(id=_text, object={"const": "model"}, created=_whole, owned_by=_
 _recorded = _object(id=_text, answer=_text, recorded={"type": "boolean"})
 _refused = _object(line=_whole, code=_text, message=_text)
 _vector = {"anyOf": [_list_of({"type": "number"}), _text]}
+_awaited = _object(
+    candidate=_text,
+    verdict=_whole,
+    judged_at=_text,
+    until=_text,
+    started_by=_text,
+    two_persons={"type": "boolean"},
+    rule_digest=_text,
+    outcomes=_list_of(_anything),
+)
 _answers: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": _object(object={"const": "chat.completion"}, choices=_list_of(_choice), **_answer),
     "/v1/completions": _object(object={"const": "text_completion"}, choices=_list_of(_choice), **_answer),
@@ -46,6 +56,8 @@ _answers: dict[str, dict[str, Any]] = {
     "/v1/ratings": _recorded,
     "/v1/feedback/batch": _object(lines=_whole, recorded=_whole, again=_whole, refused=_list_of(_refused)),
     "/v1/consent": _object(about=_text, consent={"type": "boolean"}),
+    "/v1/approvals": _object(object={"const": "list"}, data=_list_of(_awaited)),
+    "/v1/approvals/{candidate}": _object(candidate=_text, decision=_text, by=_text, at=_text, reason=_text, seq=_whole),
     "/v1/releases": _object(alias=_text, history=_list_of(_anything)),
     "/livez": _object(status=_text),
     "/readyz": _object(ready={"type": "boolean"}),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seekloop.app.console import print_json, print_table
+from seekloop.artifact import approvals
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.ledger import Event
 from seekloop.loop import approval, rehearing
@@ -13,7 +14,7 @@ from seekloop.loop.gates import GateSpec
 from seekloop.loop.project import Project
 from seekloop.loop.registration import registrations
 from seekloop.system import digests
-from seekloop.system.errors import LedgerError, UsageError
+from seekloop.system.errors import LedgerError
 
 __all__ = ["answer", "replay", "show"]
 
@@ -23,7 +24,7 @@ def show(*, candidate: str | None, folder: Path, as_json: bool) -> None:
     project = Project.open(folder)
     with project.context() as ctx:
         if candidate is not None:
-            found = _one(_find(candidate, ctx), project.spec.gate, ctx=ctx)
+            found = _one(approvals.find(candidate, ledger=ctx.ledger), project.spec.gate, ctx=ctx)
             print_json(found) if as_json else _print_one(found)
             return
         rows = [_row(event, project.spec.gate, ctx=ctx) for event in _newest(ctx).values()]
@@ -41,7 +42,7 @@ def replay(*, candidate: str, folder: Path, as_json: bool) -> None:
         LedgerError: one comes out otherwise.
     """
     with Project.open(folder).context() as ctx:
-        identity = _find(candidate, ctx)
+        identity = approvals.find(candidate, ledger=ctx.ledger)
         events = list(ctx.ledger.events(kind=approval.VERDICT, subject=identity))
         made = [(event, rehearing.again(event, ctx=ctx)) for event in events]
     told: list[dict[str, Any]] = [
@@ -70,23 +71,9 @@ def answer(*, candidate: str, agrees: bool, reason: str, by: str, folder: Path) 
     """Record what a person says."""
     project = Project.open(folder)
     with project.context() as ctx:
-        identity = _find(candidate, ctx)
+        identity = approvals.find(candidate, ledger=ctx.ledger)
         said = approval.answer(identity, project.spec.gate, agrees=agrees, by=by, reason=reason, ctx=ctx)
     print(f"{digests.short(identity)}: {said} by {by}")
-
-
-def _find(beginning: str, ctx: RunContext) -> str:
-    """The one candidate whose id begins so.
-
-    Raises:
-        UsageError: there is none, or several.
-    """
-    known = _newest(ctx)
-    found = [one for one in known if one.startswith(beginning) or one.partition(":")[2].startswith(beginning)]
-    if len(found) != 1:
-        names = ", ".join(map(digests.short, known)) or "-"
-        raise UsageError("gates.unknown_candidate", candidate=beginning, known=names)
-    return found[0]
 
 
 def _newest(ctx: RunContext) -> dict[str, Event]:

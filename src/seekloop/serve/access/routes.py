@@ -22,6 +22,8 @@ ROUTES: Mapping[str, Mapping[str, Role]] = {
     "/v1/rollouts/{identity}": {"GET": Role.VIEWER},
     "/v1/rollouts/{identity}/step": {"POST": Role.OPERATOR},
     "/v1/rollouts/{identity}/abort": {"POST": Role.OPERATOR},
+    "/v1/approvals": {"GET": Role.REVIEWER},
+    "/v1/approvals/{candidate}": {"POST": Role.OPERATOR},
     "/v1/safety": {"GET": Role.OPERATOR},
     "/metrics": {"GET": Role.VIEWER},
     "/v1/chat/completions": {"POST": Role.USER},
