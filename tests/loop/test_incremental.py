@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from seekloop.artifact.approvals import REGISTERED
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Checkpoint, Dataset, Lesson
 from seekloop.artifact.lineage import REWRITTEN
@@ -20,7 +21,6 @@ from seekloop.loop.frozen import frozen_sets
 from seekloop.loop.lessons import JoinInputs, JoinSpec, earlier_lessons, join
 from seekloop.loop.line import WITHDRAWN, line_of, withdrawn
 from seekloop.loop.project import Project, ProjectSpec
-from seekloop.loop.registration import REGISTERED
 from seekloop.loop.registry import Released
 from seekloop.loop.steps import Steps
 from seekloop.loop.strategies import EVENT, Choice

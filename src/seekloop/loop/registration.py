@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from seekloop.artifact.approvals import REGISTERED
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Checkpoint, Dataset, Report
 from seekloop.artifact.ledger import Event, Ledger
@@ -21,9 +22,8 @@ from seekloop.evaluate.spec import EvaluateSpec
 from seekloop.loop.rules import GateSpec
 from seekloop.system import digests, provenance
 
-__all__ = ["REGISTERED", "Objection", "objections", "register", "registrations"]
+__all__ = ["Objection", "objections", "register", "registrations"]
 
-REGISTERED = "gate.registered"
 _whole_seconds = 1.0
 """A receipt's end is told in whole seconds."""
 

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from seekloop.app.main import app
+from seekloop.artifact import approvals
 from seekloop.loop import approval, registry
 from seekloop.loop.project import Project
 from seekloop.loop.watch.cycles import cycles_of
@@ -99,6 +100,17 @@ def test_a_candidate_waits_for_a_person_and_goes_on_from_the_verdict(project):
         found = once(project.spec, ctx=ctx)
         assert (found.exit_code, states(found.cycle)[-3:]) == (0, ["waiting", "released", "promoted"])
         assert len(list(ctx.ledger.events(kind="gate.verdict"))) == 1
+
+
+def test_a_word_through_the_gateway_lets_a_waiting_cycle_go_on(project):
+    project = project(gate={"rules": [OPEN], "min_rows": 1, "approval": "required"})
+    with project.context() as ctx:
+        answered(ctx)
+        once(project.spec, ctx=ctx)
+        (waiting,) = approvals.waiting(ledger=ctx.ledger, now=ctx.clock.now())
+        said = approvals.Opinion(agrees=True, by="li", reason="read it", through="gateway")
+        approvals.answer(waiting.candidate, said, ledger=ctx.ledger, now=ctx.clock.now())
+        assert once(project.spec, ctx=ctx).cycle.state == "promoted"
 
 
 def test_what_a_person_declines_is_held(project):
