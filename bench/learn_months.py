@@ -216,7 +216,8 @@ class _Desk:
         since = self._ctx.clock.now().isoformat()
         shop = self._person("app", role=Role.USER)
         agents = [self._person(f"agent-{number:02d}", role=Role.REVIEWER) for number in range(AGENTS)]
-        liars = {one.account: self._person(one.account, role=Role.USER) for one in lies}
+        accounts = dict.fromkeys(one.account for one in lies)
+        liars = {account: self._person(account, role=Role.USER) for account in accounts}
         answers = self._all(lambda one: shop.ask(one.text, user=one.user), visitors)
         lied = self._all(lambda one: liars[one.account].ask(one.text), lies)
         for number, (visitor, answer) in enumerate(zip(visitors, answers, strict=True)):

@@ -13,7 +13,7 @@ from bench.learn_told import Month, Share, Story, read
 
 SCENARIO = Scenario(months=2, customers=12, bad_month=2, bad_liars=3)
 PUBLISHED = Scenario()
-MAY_TEACH = 4
+MAY_TEACH = 8
 """`learn.max_per_caller` of the story's project."""
 
 

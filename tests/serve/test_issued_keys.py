@@ -130,6 +130,17 @@ def test_a_rotated_key_works_beside_the_former_one_only_for_its_grace(ctx, make)
     assert after == ["access.key_replaced", None]
 
 
+def test_a_key_that_was_renewed_a_moment_ago_is_taken(ctx, make):
+    credential, old = make()
+
+    async def work(ring):
+        said = {"ledger": ctx.ledger, "clock": CLOCK, "actor": "li", "reason": "yearly"}
+        new = await asyncio.to_thread(rotate, credential, **said)
+        return await code_of(ring, new), await code_of(ring, old)
+
+    assert with_ring(ctx, work, poll_s=1.0) == (None, "access.key_replaced")
+
+
 def test_an_expired_key_is_refused_although_it_was_remembered(ctx, make):
     clock = ManualClock(dt.datetime.now(dt.UTC))
     _, key = make(expires_at=clock.now() + dt.timedelta(seconds=60))

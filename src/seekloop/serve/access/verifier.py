@@ -122,10 +122,14 @@ class Verifier:
             task.add_done_callback(lambda _: self._running.pop(digest))
         # Whoever presents this key meanwhile waits for the same comparison, and may be cancelled without harm to it.
         right = await asyncio.shield(task)
-        if right is None:
-            self._remember_wrong(digest, found)
-            raise UsageError("access.key_replaced", name=found.name)
-        return right
+        if right is not None:
+            return right
+        # It may have been renewed a moment ago, by another process.
+        await self._book.read()
+        if self._book.get(found.id) is not found:
+            return await self.credential(key, digest=digest)
+        self._remember_wrong(digest, found)
+        raise UsageError("access.key_replaced", name=found.name)
 
     def close(self) -> None:
         """Let go of the threads."""
