@@ -7,6 +7,7 @@ import datetime as dt
 
 import pytest
 
+from seekloop.artifact import approvals
 from seekloop.loop import approval
 from seekloop.loop.gates import GateSpec, NonInferior
 from seekloop.system.clock import ManualClock
@@ -88,7 +89,7 @@ def test_two_persons_are_two(ctx):
     ctx.ledger.note(
         "gate.approved",
         world.candidate.id,
-        facts={"verdict": approval.newest_verdict(world.candidate.id, ledger=ctx.ledger).seq, "reason": ""},
+        facts={"verdict": approvals.newest_verdicts(ledger=ctx.ledger)[world.candidate.id].seq, "reason": ""},
         actor=ctx.actor,
     )
     assert approved(world, TWO) is None

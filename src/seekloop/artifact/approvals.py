@@ -28,6 +28,7 @@ __all__ = [
     "answer",
     "find",
     "newest_verdicts",
+    "registrations",
     "standing",
     "waiting",
 ]
@@ -174,6 +175,11 @@ def newest_verdicts(*, ledger: Ledger) -> dict[str, Event]:
     return {event.subject: event for event in ledger.events(kind=VERDICT)}
 
 
+def registrations(candidate: str, *, ledger: Ledger) -> list[Event]:
+    """What was registered for a candidate, oldest first."""
+    return [one for one in ledger.events(kind=REGISTERED) if one.facts.get("candidate") == candidate]
+
+
 def _newest(candidate: str, *, ledger: Ledger) -> Event | None:
     return max(ledger.events(kind=VERDICT, subject=candidate), key=lambda one: one.seq, default=None)
 
@@ -206,8 +212,7 @@ def _turn(ledger: Ledger) -> Turn:
 
 def _starter(verdict: Event, *, ledger: Ledger) -> str:
     """Who had the candidate measured: whoever registered the rules for it; else who judged it."""
-    registered = [one for one in ledger.events(kind=REGISTERED) if one.seq < verdict.seq]
-    known = [one for one in registered if one.facts.get("candidate") == verdict.subject]
+    known = [one for one in registrations(verdict.subject, ledger=ledger) if one.seq < verdict.seq]
     return known[-1].actor if known else verdict.actor
 
 

@@ -14,11 +14,11 @@ from seekloop.artifact import approvals
 from seekloop.artifact.approvals import APPROVED, DECLINED, VERDICT, Asked, Opinion, Standing
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Checkpoint
-from seekloop.artifact.ledger import Event, Ledger
+from seekloop.artifact.ledger import Ledger
 from seekloop.loop.project import ProjectSpec
 from seekloop.loop.rules import GateSpec
 
-__all__ = ["APPROVED", "DECLINED", "VERDICT", "answer", "approved", "newest_verdict", "standing"]
+__all__ = ["APPROVED", "DECLINED", "VERDICT", "answer", "approved", "standing"]
 
 
 def approved(
@@ -60,11 +60,6 @@ def answer(
     opinion = Opinion(agrees=agrees, by=by, reason=reason)
     approvals.answer(candidate, opinion, default=_asked(gate), ledger=ctx.ledger, now=ctx.clock.now())
     return "approved" if agrees else "declined"
-
-
-def newest_verdict(candidate: str, *, ledger: Ledger) -> Event | None:
-    """The last thing that the gate said of a candidate."""
-    return approvals.newest_verdicts(ledger=ledger).get(candidate)
 
 
 def _asked(gate: GateSpec) -> Asked:

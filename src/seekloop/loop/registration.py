@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from seekloop.artifact.approvals import REGISTERED
+from seekloop.artifact.approvals import REGISTERED, registrations
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Checkpoint, Dataset, Report
 from seekloop.artifact.ledger import Event, Ledger
@@ -22,7 +22,7 @@ from seekloop.evaluate.spec import EvaluateSpec
 from seekloop.loop.rules import GateSpec
 from seekloop.system import digests, provenance
 
-__all__ = ["Objection", "objections", "register", "registrations"]
+__all__ = ["Objection", "objections", "register"]
 
 _whole_seconds = 1.0
 """A receipt's end is told in whole seconds."""
@@ -82,11 +82,6 @@ def register(
     at = ctx.clock.now().isoformat()
     ctx.ledger.note(REGISTERED, gate.digest, facts={**facts, "at": at}, actor=ctx.actor)
     ctx.progress.say(f"gate: rules {digests.short(gate.digest)} registered for {digests.short(candidate.id)}")
-
-
-def registrations(candidate: str, *, ledger: Ledger) -> list[Event]:
-    """What was registered for a candidate, oldest first."""
-    return [one for one in ledger.events(kind=REGISTERED) if one.facts.get("candidate") == candidate]
 
 
 def objections(gate: GateSpec, candidate: str, *, reports: Mapping[str, Report], ledger: Ledger) -> list[Objection]:

@@ -12,7 +12,6 @@ from seekloop.artifact.ledger import Event
 from seekloop.loop import approval, rehearing
 from seekloop.loop.gates import GateSpec
 from seekloop.loop.project import Project
-from seekloop.loop.registration import registrations
 from seekloop.system import digests
 from seekloop.system.errors import LedgerError
 
@@ -27,7 +26,9 @@ def show(*, candidate: str | None, folder: Path, as_json: bool) -> None:
             found = _one(approvals.find(candidate, ledger=ctx.ledger), project.spec.gate, ctx=ctx)
             print_json(found) if as_json else _print_one(found)
             return
-        rows = [_row(event, project.spec.gate, ctx=ctx) for event in _newest(ctx).values()]
+        rows = [
+            _row(event, project.spec.gate, ctx=ctx) for event in approvals.newest_verdicts(ledger=ctx.ledger).values()
+        ]
     if as_json:
         print_json(rows)
         return
@@ -76,11 +77,6 @@ def answer(*, candidate: str, agrees: bool, reason: str, by: str, folder: Path) 
     print(f"{digests.short(identity)}: {said} by {by}")
 
 
-def _newest(ctx: RunContext) -> dict[str, Event]:
-    """Candidate -> its newest verdict, in the order in which they were first judged."""
-    return {event.subject: event for event in ctx.ledger.events(kind=approval.VERDICT)}
-
-
 def _row(event: Event, gate: GateSpec, *, ctx: RunContext) -> dict[str, Any]:
     return {
         "candidate": event.subject,
@@ -93,7 +89,7 @@ def _row(event: Event, gate: GateSpec, *, ctx: RunContext) -> dict[str, Any]:
 
 def _one(identity: str, gate: GateSpec, *, ctx: RunContext) -> dict[str, Any]:
     """A verdict with its reasons in both languages, what was registered, and what people said."""
-    event = _newest(ctx)[identity]
+    event = approvals.newest_verdicts(ledger=ctx.ledger)[identity]
     verdict = rehearing.stored(event)
     answers = ctx.ledger.events(kind=[approval.APPROVED, approval.DECLINED], subject=identity)
     return {
@@ -104,7 +100,7 @@ def _one(identity: str, gate: GateSpec, *, ctx: RunContext) -> dict[str, Any]:
         "told": verdict.sentences(),
         "registered": [
             {"seq": one.seq, "at": one.at, "by": one.actor, "digest": one.facts["digest"], "data": one.facts["data"]}
-            for one in registrations(identity, ledger=ctx.ledger)
+            for one in approvals.registrations(identity, ledger=ctx.ledger)
         ],
         "answers": [
             {"what": one.kind, "at": one.at, "by": one.actor, "reason": one.facts["reason"]} for one in answers
