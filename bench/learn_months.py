@@ -50,8 +50,8 @@ RECIPE, SAMPLE = "bank-support_smollm2-135m_lora_cpu", "messages.jsonl"
 CHANGES = (
     "compress={int8: {method: {type: gguf, precision: q8_0}}}",
     "tune.epochs=3",
-    "learn={min_corrections: 6, max_per_caller: 8}",
-    "incremental.strategies=[continue, retrain]",
+    "learn={min_corrections: 6, max_per_caller: 8, max_confirmed: 48}",
+    "incremental.strategies=[retrain, continue]",
     "incremental.data.split={validation: 0.0, test: 0.25}",
     "incremental.data.replay={rows: 240}",
     # A month's lesson has a handful of test rows: they can show that a candidate is worse on them, hardly that it is

@@ -11,7 +11,8 @@ from seekloop.artifact.rows import Message, Row, Source, row_id
 from seekloop.learn.caps import capped
 from seekloop.learn.findings import Finding
 from seekloop.learn.judging import judge
-from seekloop.learn.outliers import Known, is_staff, screened
+from seekloop.learn.known import Known
+from seekloop.learn.outliers import is_staff, screened
 from seekloop.learn.permission import allowed
 from seekloop.learn.speakers import Speaker
 from seekloop.learn.spec import LearnSpec
@@ -23,6 +24,7 @@ __all__ = ["findings", "rows"]
 _majority = 2
 """So many independent voices, and as many times those of the runner-up, settle what a conversation's label is."""
 _never_kept = ("no_consent", "discarded")
+_trained = ("corrected", "confirmed")
 
 
 def findings(
@@ -55,12 +57,14 @@ def findings(
     return _merged(agreed)
 
 
-def rows(found: Sequence[Finding], *, system: Mapping[str, str | None]) -> list[Row]:
+def rows(found: Iterable[Finding], *, confirmed: Iterable[Finding] = (), system: Mapping[str, str | None]) -> list[Row]:
     """The corrected conversations as rows of a corpus, as the data stage reads any other: the label beside the
     messages, the right text as the last turn. Earlier assistant turns are context, and not trained.
 
     Args:
         found: in any order.
+        confirmed: answers to be learnt as they are, judged with their own label and text; they are train rows only:
+            in a test they would speak for the parent, which gave them.
         system: release id -> the system message that it puts before conversations; the data stage adds its own, so a
             recorded one is left out.
 
@@ -68,7 +72,8 @@ def rows(found: Sequence[Finding], *, system: Mapping[str, str | None]) -> list[
         Rows in the order of the traffic's lines; those that cannot be trained have `dropped` set. What nobody allowed
         to learn from is not among them at all.
     """
-    wanted = sorted((one for one in found if one.teaches and one.dropped not in _never_kept), key=_place)
+    wanted = [one for one in found if one.teaches and one.dropped not in _never_kept]
+    wanted = sorted([*wanted, *confirmed], key=_place)
     ids: dict[str, str] = {}
     for one in wanted:
         said = [one.heard.answer.id, one.heard.feedback.label, one.heard.feedback.correction]
@@ -164,7 +169,7 @@ def _row(one: Finding, *, ids: Mapping[str, str], system: str | None) -> Row:
         source=Source(file="traffic", line=one.heard.line),
         subject=answer.caller,
         origin=answer.id,
-        dropped=None if one.is_kept else one.counted_as,
+        dropped=None if one.counted_as in _trained else one.counted_as,
         twin=None if one.twin is None else ids[one.twin],
         meta=_meta(one),
     )
@@ -175,4 +180,6 @@ def _meta(one: Finding) -> dict[str, Any]:
     told: dict[str, Any] = {"feedback": one.heard.feedback.id, "consent": one.consent}
     if one.agreed > 1:
         told["agreed"] = one.agreed
+    if one.counted_as == "confirmed":
+        return {**told, "split": "train"}
     return told if one.is_kept else {**told, "correction": one.heard.feedback.correction}

@@ -17,11 +17,11 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from seekloop.artifact.rows import Row
 from seekloop.learn.findings import Finding
+from seekloop.learn.known import Known, question_of
 from seekloop.learn.reference import Fit, Reference, limit_that_holds
 from seekloop.learn.speakers import Speaker
 from seekloop.learn.trust_spec import TrustSpec
@@ -29,10 +29,8 @@ from seekloop.metrics.exact import fisher_greater
 from seekloop.text import labelled
 from seekloop.text.labelled import AnswerForm
 
-__all__ = ["Known", "is_staff", "screened"]
+__all__ = ["is_staff", "screened"]
 
-Known = Callable[[], Iterable[Row]]
-"""Gives the rows that the model was trained on, as often as it is called."""
 _sample = 1000
 _least_rows, _least_others = 50, 20
 _usual_tail = 0.1
@@ -80,7 +78,7 @@ def screened(
     are_few = len(sample) < _least_rows
     for row in known():
         if row.label:
-            reference.add(_question(row), row.label, heard=are_few)
+            reference.add(question_of(row), row.label, heard=are_few)
     limits = None if are_few else _limits(reference, sample, spec=spec)
     for at, label in witnesses.items():
         reference.add(found[at].question, label, heard=True)
@@ -110,7 +108,7 @@ def _testifies(one: Finding, form: AnswerForm) -> str | None:
 
 def _sampled(known: Known) -> list[tuple[str, str]]:
     """Texts and labels of known rows, the same ones whenever they are drawn."""
-    drawn = ((hashlib.sha256(row.id.encode()).hexdigest(), _question(row), row.label) for row in known() if row.label)
+    drawn = ((hashlib.sha256(row.id.encode()).hexdigest(), question_of(row), row.label) for row in known() if row.label)
     return [(text, label) for _, text, label in heapq.nsmallest(_sample, drawn)]
 
 
@@ -127,11 +125,6 @@ def _limits(reference: Reference, sample: Sequence[tuple[str, str]], *, spec: Tr
     plausible = max(_least_gap, limit_that_holds(right, tail=spec.false_alarm))
     is_strong = sum(gap > plausible for gap in wrong) >= _least_power * max(1, len(wrong))
     return _Limits(usual=limit_that_holds(right, tail=_usual_tail), plausible=plausible if is_strong else None)
-
-
-def _question(row: Row) -> str:
-    said = [turn.content for turn in row.messages if turn.role == "user"]
-    return said[-1] if said else ""
 
 
 def _fits(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from seekloop.text import segment
 
-__all__ = ["Fit", "Reference", "limit_that_holds"]
+__all__ = ["Fit", "Reference", "features", "limit_that_holds"]
 
 _smoothing = 0.1
 Places = NDArray[np.int64]
@@ -63,7 +63,7 @@ class Reference:
         self.labels = {label: at for at, label in enumerate(labels)}
         self._features: dict[str, int] = {}
         for text in texts:
-            for feature in _features(text):
+            for feature in features(text):
                 self._features.setdefault(feature, len(self._features))
         self._known = _Counts(len(self._features), len(labels))
         self._heard = _Counts(len(self._features), len(labels))
@@ -77,7 +77,7 @@ class Reference:
 
     def places(self, text: str) -> Places:
         """Numbers of the features of a text that are counted, in rising order."""
-        found = {self._features[one] for one in _features(text) if one in self._features}
+        found = {self._features[one] for one in features(text) if one in self._features}
         return np.array(sorted(found), dtype=np.int64)
 
     def fits(
@@ -119,6 +119,7 @@ def limit_that_holds(gaps: Sequence[float], *, tail: float) -> float:
     return ordered[min(len(ordered) - 1, math.ceil((1 - tail) * len(ordered)) - 1)]
 
 
-def _features(text: str) -> set[str]:
+def features(text: str) -> set[str]:
+    """Words and pairs of neighbouring words; of Chinese, characters and pairs of them."""
     units = segment.tokens(text)
     return {*units, *(" ".join(pair) for pair in segment.ngrams(units, 2))}

@@ -23,6 +23,9 @@ class LearnSpec(Spec):
     max_per_caller: int = Field(default=50, ge=1)
     """At most so many pieces of feedback that find fault are taken from one caller, the earliest first: one caller
     cannot poison the model alone."""
+    max_confirmed: int = Field(default=0, ge=0)
+    """At most so many answers that staff confirmed (`trust.staff`) are learnt beside the corrections; 0: none. First
+    those of the label with the fewest rows, of these the newest wordings. They are trained, never tested."""
     bad_score: float = Field(default=0.5, ge=0, le=1)
     """A score below this says that the answer was wrong, where neither label nor correction says more."""
     roll_back: bool = False

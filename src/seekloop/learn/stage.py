@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Corpus, Dataset, Lesson, Release
 from seekloop.artifact.rows import Row, write_rows
+from seekloop.learn.confirmed import chosen
 from seekloop.learn.corrections import findings, rows
 from seekloop.learn.findings import QUARANTINED, Finding
 from seekloop.learn.known import trained_rows
@@ -41,13 +42,8 @@ def run(spec: LearnSpec, inputs: LearnInputs, *, ctx: RunContext) -> Lesson:
     if releases and not measured:
         raise DataError("learn.other_report", report=digests.short(report.id), subject=digests.short(report.subject))
     window = read_window(inputs.traffic, store=ctx.store)
-    found = findings(
-        window,
-        spec,
-        form=dataset.answer,
-        labels=dataset.labels,
-        known=functools.partial(trained_rows, dataset, store=ctx.store),
-    )
+    known = functools.partial(trained_rows, dataset, store=ctx.store)
+    found = findings(window, spec, form=dataset.answer, labels=dataset.labels, known=known)
     wrong = {one.heard.answer.id for one in found if one.is_error and _going_back_mends(one, dataset)}
     counts = Counts(
         answers=sum(answer.release in measured for answer in window.answers),
@@ -58,12 +54,13 @@ def run(spec: LearnSpec, inputs: LearnInputs, *, ctx: RunContext) -> Lesson:
         poisoned=sum(one.dropped in QUARANTINED for one in found),
     )
     verdict, reason = decide(counts, spec)
-    corpus = None
+    corpus, confirmed = None, list[Finding]()
     if verdict == "retrain":
         system = {name: release.system for name, release in releases.items()}
-        corpus = _corpus(rows(found, system=system), spec, inputs=inputs, ctx=ctx)
+        confirmed = chosen(found, spec, known=known, form=dataset.answer)
+        corpus = _corpus(rows(found, confirmed=confirmed, system=system), spec, inputs=inputs, ctx=ctx)
     told = _counts(window, found, known=dataset.labels)
-    told |= _not_asked(window, spec)
+    told |= _not_asked(window, spec) | ({"reinforced": len(confirmed)} if confirmed else {})
     with ctx.job("learn", spec) as job:
         parents = {"traffic": inputs.traffic.id, "report": report.id}
         write_set_aside(job.path(FILE), found)
