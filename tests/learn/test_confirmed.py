@@ -11,8 +11,8 @@ from seekloop.learn import stage
 from seekloop.learn.confirmed import chosen
 from seekloop.learn.findings import Finding
 from seekloop.learn.judging import Judgement
-from seekloop.learn.spec import LearnInputs, LearnSpec
 from seekloop.learn.speakers import Speaker
+from seekloop.learn.spec import LearnInputs, LearnSpec
 from seekloop.learn.traffic import Heard
 from seekloop.learn.trust_spec import TrustSpec
 from tests.learn.conftest import answer, feedback
