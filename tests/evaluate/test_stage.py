@@ -9,6 +9,9 @@ import pytest
 
 from seekloop.artifact.kinds import Report
 from seekloop.artifact.rows import Message, Row, Source
+from seekloop.compress import stage as compress
+from seekloop.compress.onnx.spec import OnnxMethod
+from seekloop.compress.spec import CompressInputs, CompressSpec
 from seekloop.evaluate import asking, questions, scoring, stage
 from seekloop.evaluate.compare import compare
 from seekloop.evaluate.spec import EvaluateInputs, EvaluateSpec
@@ -34,6 +37,16 @@ def test_the_tiny_model_gets_a_report_that_opens_again(ctx, tiny, dataset_of):
     assert (report.subject, report.split, report.figure("accuracy").n) == (tiny.id, "test", 9)
     assert report.engine.startswith("torch")
     ctx.store.verify(report.id)
+
+
+def test_an_onnx_graph_gets_the_figures_of_the_model_that_it_was_made_from(ctx, tiny, dataset_of):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    graph = compress.run(CompressSpec(method=OnnxMethod()), CompressInputs(checkpoint=tiny), ctx=ctx)
+    dataset, spec = dataset_of(bank_rows()), SHORT.model_copy(update={"engine": "auto"})
+    ours, parent = (evaluate(one, dataset, ctx, spec=spec) for one in (graph, tiny))
+    assert ours.engine.startswith("onnxruntime")
+    assert ours.figures == parent.figures
 
 
 def test_two_identical_runs_give_the_same_report(ctx, tiny, dataset_of):

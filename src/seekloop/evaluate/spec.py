@@ -25,7 +25,7 @@ class EvaluateSpec(Spec):
     """Split whose rows are asked."""
     limit: int | None = Field(default=None, ge=1)
     """At most so many rows, chosen by a digest of their ids: the same ones whatever the seed; None: all."""
-    engine: Literal["auto", "torch", "llamacpp", "openvino", "echo"] = "auto"
+    engine: Literal["auto", "torch", "llamacpp", "openvino", "onnx", "echo"] = "auto"
     """Backend that generates; auto takes the one that fits the checkpoint's form."""
     max_tokens: int = Field(default=128, ge=1, le=65_536)
     """Longest answer in tokens; a longer one is cut, and counts as one that did not end by itself."""

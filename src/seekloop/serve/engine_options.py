@@ -33,7 +33,7 @@ class DraftOptions(Spec):
 class EngineOptions(Spec):
     """How the engine of a release is run."""
 
-    engine: Literal["auto", "torch", "llamacpp", "openvino", "echo"] = "auto"
+    engine: Literal["auto", "torch", "llamacpp", "openvino", "onnx", "echo"] = "auto"
     """Which backend generates."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of an engine; None: the engine's choice."""

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from seekloop.runtime.generate.answering import Row
 from seekloop.runtime.generate.backend import Prompt, Token
-from seekloop.runtime.generate.chances import chance_of
-from seekloop.runtime.generate.sampling import Sampler
 from seekloop.runtime.generate.slots import SlotCache
 
 __all__ = ["Batch"]
-
-
-@dataclass
-class _Row:
-    index: int
-    prompt: Prompt
-    sampler: Sampler
-    length: int
-    """Positions in the cache."""
-    last: int
-    """Token that goes in next."""
-    count: int = 0
-    """Tokens of the answer."""
 
 
 class Batch:
@@ -45,7 +30,7 @@ class Batch:
         self._dtype = next(model.parameters()).dtype
         self._slots = slots
         self._cache = SlotCache(layers=model.config.num_hidden_layers, slots=slots, positions=positions)
-        self._rows: list[_Row] = []
+        self._rows: list[Row] = []
         self._shared = len(prefix)
         if prefix:
             self._read_prefix(prefix)
@@ -71,10 +56,7 @@ class Batch:
             positions = torch.arange(longest, device=self._device)[None]
             self._cache.at_new_rows(len(self._rows))
             self._forward(ids, positions[:, shared:], seen=positions[0, shared:, None] >= positions)
-        self._rows += [
-            _Row(index, prompt, Sampler(prompt), length=len(prompt.ids) - 1, last=prompt.ids[-1])
-            for index, prompt in prompts
-        ]
+        self._rows += [Row.of(index, prompt) for index, prompt in prompts]
 
     @torch.inference_mode()
     def step(self) -> list[tuple[int, Token]]:
@@ -84,7 +66,7 @@ class Batch:
         self._cache.at_ends(lengths)
         positions = torch.arange(int(lengths.max()) + 1, device=self._device)
         logits = self._forward(ids, lengths[:, None], seen=(positions <= lengths[:, None])[:, None])
-        tokens = [self._take(row, logits[place]) for place, row in enumerate(self._rows)]
+        tokens = [row.take(logits[place]) for place, row in enumerate(self._rows)]
         ended = [place for place, (_, token) in enumerate(tokens) if token.finish_reason is not None]
         for place in reversed(ended):
             self._leave(place)
@@ -110,14 +92,6 @@ class Batch:
             use_cache=True,
             logits_to_keep=1,
         ).logits[:, -1]
-
-    def _take(self, row: _Row, logits: Tensor) -> tuple[int, Token]:
-        id_ = row.sampler.next(logits)
-        if id_ in row.prompt.stop_ids:
-            return row.index, Token(None, "stop")
-        row.last, row.length, row.count = id_, row.length + 1, row.count + 1
-        chance = None if row.prompt.top is None else chance_of(id_, logits, top=row.prompt.top)
-        return row.index, Token(id_, "length" if row.count == row.prompt.max_tokens else None, chance)
 
     def _leave(self, place: int) -> None:
         """Take a row out; the last one moves into its slot."""

@@ -22,21 +22,23 @@ from seekloop.runtime.generate.likelihood import Scorer
 from seekloop.runtime.generate.llamacpp import LlamaCpp
 from seekloop.runtime.generate.openvino_start import start_openvino
 from seekloop.runtime.generate.sandbox import Mode
+from seekloop.runtime.onnx_model import OnnxModel
 from seekloop.system import digests, lazy, settings
 from seekloop.system.errors import EngineError
 
 __all__ = ["Engine", "engines_for", "open_async", "open_backend", "open_engine", "open_scorer"]
 
-Engine = Literal["auto", "torch", "llamacpp", "openvino", "echo"]
-Chosen = Literal["torch", "llamacpp", "openvino", "echo"]
+Engine = Literal["auto", "torch", "llamacpp", "openvino", "onnx", "echo"]
+Chosen = Literal["torch", "llamacpp", "openvino", "onnx", "echo"]
 _llamacpp_streams = 16
 _openvino_streams = 32
-_usual: Mapping[str, Chosen] = MappingProxyType({"gguf": "llamacpp", "openvino": "openvino"})
+_usual: Mapping[str, Chosen] = MappingProxyType({"gguf": "llamacpp", "openvino": "openvino", "onnx": "onnx"})
 _runs: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
     {
         "torch": (("full", "adapter", "compressed-tensors", "bitsandbytes"), "runtime.needs_weights"),
         "llamacpp": (("gguf",), "runtime.needs_gguf"),
         "openvino": (("openvino", "gguf"), "runtime.needs_openvino"),
+        "onnx": (("onnx",), "runtime.needs_onnx"),
     }
 )
 """Forms that an engine runs, and what is said of others."""
@@ -57,7 +59,7 @@ def open_backend(
         checkpoint: of any form.
         store: where it, and an adapter's base, are.
         engine: "auto" takes what `seekloop bench engines` found fastest here; without that it runs the gguf form on
-            llama.cpp, the openvino form on OpenVINO, and all others on torch.
+            llama.cpp, the openvino and onnx forms on OpenVINO and onnxruntime, and all others on torch.
         threads: CPU threads; None: as many as this process may use. For torch they hold for the whole process.
         streams: prompts answered at the same time; None: as many as are fastest on the engine and fit the memory.
         context: tokens of prompt and answer together.
@@ -105,7 +107,7 @@ def open_engine(checkpoint: Checkpoint, *, store: Store, engine: Engine, dials: 
         checkpoint: of any form.
         store: where it, and an adapter's base, are.
         engine: "auto" takes what `seekloop bench engines` found fastest here; without that it runs the gguf form on
-            llama.cpp, the openvino form on OpenVINO, and all others on torch.
+            llama.cpp, the openvino and onnx forms on OpenVINO and onnxruntime, and all others on torch.
         dials: how it is run. Threads of torch hold for the whole process. llama.cpp and OpenVINO alone know
             `cache_prompt`, `sandbox` ("require" refuses the others) and `draft`, which the others refuse.
 
@@ -146,7 +148,7 @@ def open_scorer(
         checkpoint: of any form with weights.
         store: where it, and an adapter's base, are.
         engine: "auto" takes what `seekloop bench engines` found fastest here; without that it runs the gguf form on
-            llama.cpp, the openvino form on OpenVINO, and all others on torch.
+            llama.cpp, the openvino and onnx forms on OpenVINO and onnxruntime, and all others on torch.
         threads: CPU threads; None: as many as this process may use. For torch they hold for the whole process.
         context: tokens of a context and what follows it together.
 
@@ -171,6 +173,10 @@ def open_scorer(
     if chosen == "openvino" and checkpoint.form == "openvino":
         dials = Dials(threads=threads, streams=1, context=context)
         return EngineScorer(start_openvino(checkpoint, store=store, dials=dials))
+    if chosen == "onnx":
+        scorer_of = lazy.need("seekloop.runtime.generate.onnx_backend", extra="train").OnnxScorer
+        scored: Scorer = scorer_of(_onnx(checkpoint, store=store, threads=threads, streams=1, context=context))
+        return scored
     if chosen in ("echo", "openvino"):
         raise EngineError("runtime.no_likelihoods", engine=f"{chosen} ({checkpoint.form})")
     model, classes = _torch_model(checkpoint, store=store, threads=threads)
@@ -189,7 +195,7 @@ def _rarely_scored(codec: Codec) -> frozenset[int]:
 
 def engines_for(checkpoint: Checkpoint) -> tuple[Engine, ...]:
     """The engines that run a checkpoint's form."""
-    names: tuple[Engine, ...] = ("torch", "llamacpp", "openvino")
+    names: tuple[Engine, ...] = ("torch", "llamacpp", "openvino", "onnx")
     return tuple(name for name in names if checkpoint.form in _runs[name][0])
 
 
@@ -234,6 +240,8 @@ def _in_process(
 ) -> Backend:
     if engine == "echo":
         return EchoBackend()
+    if engine == "onnx":
+        return _onnx(checkpoint, store=store, threads=threads, streams=streams, context=context)
     model, classes = _torch_model(checkpoint, store=store, threads=threads)
     if classes is not None:
         maker = lazy.need("seekloop.runtime.generate.classifier", extra="train")
@@ -243,6 +251,14 @@ def _in_process(
     backend = lazy.need("seekloop.runtime.generate.torch_backend", extra="train")
     opened: Backend = backend.TorchBackend(model, streams=streams, context=context)
     return opened
+
+
+def _onnx(checkpoint: Checkpoint, *, store: Store, threads: int | None, streams: int | None, context: int) -> Backend:
+    maker = lazy.need("seekloop.runtime.generate.onnx_backend", extra="train")
+    model = OnnxModel(store.path(checkpoint.id, "model.onnx"), threads=threads or settings.threads())
+    most = Codec.open(store.folder(checkpoint.id)).card.context_length
+    backend: Backend = maker.OnnxBackend(model, streams=streams, context=min(context, most))
+    return backend
 
 
 def _torch_model(checkpoint: Checkpoint, *, store: Store, threads: int | None) -> tuple[Any, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -11,18 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seekloop.runtime.generate.answering import answer_all, answer_one
 from seekloop.runtime.generate.backend import Ability, Chance, Completion, Prompt, Token
 from seekloop.runtime.generate.batch import Batch
 from seekloop.runtime.generate.chances import chance_of
-from seekloop.runtime.generate.collect import Collector
 from seekloop.runtime.generate.limits import check_fits, check_reads
 from seekloop.system.clock import Clock, SystemClock
 from seekloop.system.errors import EngineError
 
 __all__ = ["TorchBackend"]
 
-_read_at_once = 4096
-"""Prompt tokens in one forward pass, padding included: bounds the memory of activations."""
 _most_streams = 64
 """Beyond it a step takes longer and gives no more tokens a second on a CPU."""
 _cache_bytes = 2**30
@@ -66,18 +63,7 @@ class TorchBackend:
         """
         for prompt in prompts:
             check_fits(prompt, context=self._context)
-        waiting = deque(sorted(enumerate(prompts), key=lambda item: -len(item[1].ids)))
-        batch = self._batch(prompts, slots=self._streams)
-        answers: dict[int, Collector] = {}
-        while waiting or answers:
-            while waiting and batch.free:
-                group = _take(waiting, at_most=batch.free)
-                answers |= {index: Collector(self._clock) for index, _ in group}
-                batch.admit(group)
-            for index, token in batch.step():
-                answers[index].add(token)
-                if token.finish_reason is not None:
-                    yield index, answers.pop(index).completion()
+        yield from answer_all(self._batch(prompts, slots=self._streams), prompts, clock=self._clock)
 
     def stream(self, prompt: Prompt) -> Generator[Token, None, None]:
         """Answer one prompt token by token.
@@ -86,11 +72,7 @@ class TorchBackend:
             EngineError: the prompt does not fit.
         """
         check_fits(prompt, context=self._context)
-        batch = self._batch([prompt], slots=1)
-        batch.admit([(0, prompt)])
-        while batch.free == 0:
-            for _, token in batch.step():
-                yield token
+        yield from answer_one(self._batch([prompt], slots=1), prompt)
 
     @torch.inference_mode()
     def read(self, ids: Sequence[int], *, top: int) -> tuple[Chance, ...]:
@@ -153,13 +135,6 @@ class TorchBackend:
         return Batch(
             self._model, slots=min(most, len(prompts) or 1), positions=positions, prefix=_common_prefix(prompts)
         )
-
-
-def _take(waiting: deque[tuple[int, Prompt]], *, at_most: int) -> list[tuple[int, Prompt]]:
-    """The next prompts that are read together: at least one, and no more than memory allows."""
-    longest = len(waiting[0][1].ids)
-    count = max(1, min(at_most, _read_at_once // longest))
-    return [waiting.popleft() for _ in range(min(count, len(waiting)))]
 
 
 def _common_prefix(prompts: Sequence[Prompt]) -> tuple[int, ...]:
