@@ -54,10 +54,10 @@ CHANGES = (
     "incremental.strategies=[retrain, continue]",
     "incremental.data.split={validation: 0.0, test: 0.25}",
     "incremental.data.replay={rows: 240}",
-    # A month's lesson has a handful of test rows: they can show that a candidate is worse on them, hardly that it is
+    # A month's lesson has some fifteen test rows: they can show that a candidate is worse on them, hardly that it is
     # better.
     "gate={rules: [{require: non_inferior, figure: accuracy, on: frozen, margin: 0.08}, "
-    "{require: non_inferior, figure: accuracy, on: lesson, margin: 0.35}], min_rows: 3}",
+    "{require: non_inferior, figure: accuracy, on: lesson, margin: 0.25}], min_rows: 6}",
     "watch={triggers: [{n_errors: 3}, manual], cool_down: 1s, max_a_day: 100}",
     # Where a twentieth of all feedback lies, most of the few corrections of a good month do; still more is a campaign.
     f"learn.trust={{staff: [{', '.join(f'agent-{number:02d}' for number in range(AGENTS))}], max_poison: 0.7}}",

@@ -79,14 +79,14 @@ def test_equal_conversations_are_learnt_once():
     assert choose([confirmed(1, "Orbit is gone"), confirmed(2, "orbit is gone!")]) == [1]
 
 
-def test_it_becomes_a_row_that_is_trained_and_never_tested(ctx, production):
+def test_it_becomes_a_row_beside_the_corrections_and_is_counted(ctx, production):
     place = production()
     given = [fixed(1), feedback(2, score=1.0), feedback(3, score=1.0, caller="customer-3")]
     traffic = place.traffic([answer(1), answer(2), answer(3)], given)
     lesson = stage.run(TWO, LearnInputs(traffic=traffic, report=place.report), ctx=ctx)
     corrected, right = rows_of(lesson, ctx)
     assert (right.label, right.messages[-1].content, right.dropped) == ("card_lost", "We block it.", None)
-    assert (right.meta["split"], "split" in corrected.meta) == ("train", False)
+    assert (corrected.label, right.meta) == ("wrong_fee", {"feedback": "fb-2", "consent": "assumed"})
     assert (lesson.counts["kept"], lesson.counts["confirmed"], lesson.counts["reinforced"]) == (1, 2, 1)
 
 

@@ -63,8 +63,7 @@ def rows(found: Iterable[Finding], *, confirmed: Iterable[Finding] = (), system:
 
     Args:
         found: in any order.
-        confirmed: answers to be learnt as they are, judged with their own label and text; they are train rows only:
-            in a test they would speak for the parent, which gave them.
+        confirmed: answers to be learnt as they are, judged with their own label and text.
         system: release id -> the system message that it puts before conversations; the data stage adds its own, so a
             recorded one is left out.
 
@@ -180,6 +179,4 @@ def _meta(one: Finding) -> dict[str, Any]:
     told: dict[str, Any] = {"feedback": one.heard.feedback.id, "consent": one.consent}
     if one.agreed > 1:
         told["agreed"] = one.agreed
-    if one.counted_as == "confirmed":
-        return {**told, "split": "train"}
-    return told if one.is_kept else {**told, "correction": one.heard.feedback.correction}
+    return told if one.counted_as in _trained else {**told, "correction": one.heard.feedback.correction}
