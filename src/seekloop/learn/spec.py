@@ -25,7 +25,7 @@ class LearnSpec(Spec):
     cannot poison the model alone."""
     max_confirmed: int = Field(default=0, ge=0)
     """At most so many answers that staff confirmed (`trust.staff`) are learnt beside the corrections; 0: none. First
-    those of the label with the fewest rows, of these the newest wordings. Some are tested: a candidate must keep them."""
+    those of the label with the fewest rows, of these the newest wordings; some are tested, which a candidate keeps."""
     bad_score: float = Field(default=0.5, ge=0, le=1)
     """A score below this says that the answer was wrong, where neither label nor correction says more."""
     roll_back: bool = False

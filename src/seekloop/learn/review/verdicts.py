@@ -30,15 +30,16 @@ class Standing:
 
 def standing(ledger: Ledger) -> dict[str, Standing]:
     """By answer, what stands; answers that nobody decided are left out."""
+    told = {answer: case for answer, case in read_board(ledger).cases.items() if case.history}
+    verdicts = {answer: case.verdict for answer, case in told.items() if case.state == "settled"}
+    spoken = [answer for answer, verdict in verdicts.items() if verdict is not None and verdict.feedback is not None]
+    texts = {one.id: one.correction for one in ledger.feedback(answer=spoken)} if spoken else {}
     found = {}
-    for answer, case in read_board(ledger).cases.items():
-        if not case.history:
-            continue
-        verdict = case.verdict if case.state == "settled" else None
+    for answer, case in told.items():
+        verdict = verdicts.get(answer)
         if verdict is None:
             found[answer] = Standing(answer=answer, state=case.state, decision=None)
             continue
-        texts = {} if verdict.feedback is None else {one.id: one.correction for one in ledger.feedback(answer=answer)}
         found[answer] = Standing(
             answer=answer,
             state=case.state,
