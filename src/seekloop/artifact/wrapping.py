@@ -124,7 +124,10 @@ class KeyFile:
             after = self._next()
             if error.code != "artifact.payload_key_wrong" or after is None:
                 raise LedgerError(error.code, path=self._path) from error
+        try:
             return _unwrapped(wrapped, after, name=name)
+        except LedgerError as error:
+            raise LedgerError(error.code, path=self.next_path) from error
 
     def _next(self) -> bytes | None:
         """The key that takes its place; None: none does."""

@@ -12,7 +12,7 @@ import torch
 
 from seekloop.runtime.generate.answering import Row, answer_all, answer_one
 from seekloop.runtime.generate.backend import Ability, Backend, Chance, Completion, Prompt, Token
-from seekloop.runtime.generate.chances import chance_of
+from seekloop.runtime.generate.chances import chance_of, likeliest
 from seekloop.runtime.generate.likelihood import Fork, Likelihood, check_fork
 from seekloop.runtime.generate.limits import check_fits, check_reads
 from seekloop.runtime.onnx_model import OnnxModel
@@ -79,10 +79,7 @@ class OnnxBackend:
         Raises:
             EngineError: the text does not fit.
         """
-        logprobs = torch.log_softmax(self._read(ids)[-1], dim=-1)
-        bits = np.unpackbits(np.frombuffer(allowed, np.uint8), count=len(logprobs), bitorder="little")
-        values, found = logprobs.masked_fill(torch.from_numpy(bits == 0), -torch.inf).topk(min(most, int(bits.sum())))
-        return tuple(zip(found.tolist(), values.tolist(), strict=True))
+        return likeliest(self._read(ids)[-1], allowed=allowed, most=most)
 
     def embed(self, ids: Sequence[int]) -> tuple[float, ...]:
         """Nothing: a graph gives logits, and no states.

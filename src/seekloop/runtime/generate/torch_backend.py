@@ -6,14 +6,13 @@ from collections.abc import Generator, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from seekloop.runtime.generate.answering import answer_all, answer_one
 from seekloop.runtime.generate.backend import Ability, Chance, Completion, Prompt, Token
 from seekloop.runtime.generate.batch import Batch
-from seekloop.runtime.generate.chances import chance_of
+from seekloop.runtime.generate.chances import chance_of, likeliest
 from seekloop.runtime.generate.limits import check_fits, check_reads
 from seekloop.system.clock import Clock, SystemClock
 from seekloop.system.errors import EngineError
@@ -91,10 +90,7 @@ class TorchBackend:
         Raises:
             EngineError: the text does not fit.
         """
-        logprobs = torch.log_softmax(self._pass(ids, logits_to_keep=1).logits[0, -1].float().cpu(), dim=-1)
-        bits = np.unpackbits(np.frombuffer(allowed, np.uint8), count=len(logprobs), bitorder="little")
-        values, found = logprobs.masked_fill(torch.from_numpy(bits == 0), -torch.inf).topk(min(most, int(bits.sum())))
-        return tuple(zip(found.tolist(), values.tolist(), strict=True))
+        return likeliest(self._pass(ids, logits_to_keep=1).logits[0, -1], allowed=allowed, most=most)
 
     @torch.inference_mode()
     def embed(self, ids: Sequence[int]) -> tuple[float, ...]:

@@ -36,7 +36,7 @@ def summed_loss(model: nn.Module, batch: Batch) -> Tensor:
     Divide by the labelled tokens of the whole optimizer step before `backward`.
     """
     states, labels, _ = _scored(model, batch)
-    return _HeadLoss.apply(states, _head(model), labels)
+    return _Summed.apply(states, _head(model), _entropy(labels))
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def loss_by(model: nn.Module, batch: Batch, *, judge: Judge, states: Tensor | No
     """
     if states is None:
         states = _scored(model, batch)[0]
-    return _HeadBy.apply(states, _head(model), judge)
+    return _Summed.apply(states, _head(model), _judged(judge))
 
 
 def labels_of(batch: Batch) -> Tensor:
@@ -136,46 +136,15 @@ def _states(model: nn.Module, batch: Batch, *, scored: Tensor | None = None) -> 
     return body(input_ids=batch.ids[:, batch.prefix :], past_key_values=cache, use_cache=True).last_hidden_state
 
 
-class _HeadLoss(torch.autograd.Function):
-    """Head and cross-entropy in one: gradients are formed chunk by chunk in the forward pass, without logits kept."""
+Piece = Callable[[Tensor, slice, bool], tuple[Tensor, Tensor | None]]
+"""Logits of some positions, which they are, and whether a gradient is wanted -> their part of the sum, its gradient."""
+
+
+class _Summed(torch.autograd.Function):
+    """Head and a sum over positions in one: gradients are formed chunk by chunk in the forward pass, no logits kept."""
 
     @staticmethod
-    def forward(ctx: Any, states: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
-        """[positions, hidden], [vocabulary, hidden], [positions] -> scalar."""
-        total = states.new_zeros(())
-        grad_states = torch.empty_like(states) if ctx.needs_input_grad[0] else None
-        grad_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
-        for begin in range(0, len(labels), CHUNK):
-            part, wanted = states[begin : begin + CHUNK], labels[begin : begin + CHUNK].unsqueeze(1)
-            logits = product(part, weight)
-            norm = logits.logsumexp(1, keepdim=True)
-            total += (norm - logits.gather(1, wanted)).sum()
-            if grad_states is None and grad_weight is None:
-                continue
-            grad = logits.sub_(norm).exp_().scatter_add_(1, wanted, torch.full_like(norm, -1.0))
-            if grad_states is not None:
-                grad_states[begin : begin + CHUNK] = product(grad, weight.t())
-            if grad_weight is not None:
-                grad_weight += product(grad.t(), part.t())
-        ctx.save_for_backward(grad_states, grad_weight)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        """Scale what the forward pass formed."""
-        grad_states, grad_weight = ctx.saved_tensors
-        return (
-            None if grad_states is None else grad_states * grad,
-            None if grad_weight is None else grad_weight * grad,
-            None,
-        )
-
-
-class _HeadBy(torch.autograd.Function):
-    """Head and any sum over positions: gradients are formed chunk by chunk in the forward pass, as in `_HeadLoss`."""
-
-    @staticmethod
-    def forward(ctx: Any, states: Tensor, weight: Tensor, judge: Judge) -> Tensor:
+    def forward(ctx: Any, states: Tensor, weight: Tensor, piece: Piece) -> Tensor:
         """[positions, hidden], [vocabulary, hidden] -> scalar."""
         total = states.new_zeros(())
         grad_states = torch.empty_like(states) if ctx.needs_input_grad[0] else None
@@ -183,17 +152,11 @@ class _HeadBy(torch.autograd.Function):
         for begin in range(0, len(states), CHUNK):
             here = slice(begin, min(begin + CHUNK, len(states)))
             part = states[here]
-            logits = product(part, weight)
-            if grad_states is None and grad_weight is None:
-                total += judge(logits, here)
-                continue
-            with torch.enable_grad():
-                value = judge(logits.requires_grad_(), here)
-                (grad,) = torch.autograd.grad(value, logits)
-            total += value.detach()
-            if grad_states is not None:
+            value, grad = piece(product(part, weight), here, grad_states is not None or grad_weight is not None)
+            total += value
+            if grad_states is not None and grad is not None:
                 grad_states[here] = product(grad, weight.t())
-            if grad_weight is not None:
+            if grad_weight is not None and grad is not None:
                 grad_weight += product(grad.t(), part.t())
         ctx.save_for_backward(grad_states, grad_weight)
         return total
@@ -207,6 +170,34 @@ class _HeadBy(torch.autograd.Function):
             None if grad_weight is None else grad_weight * grad,
             None,
         )
+
+
+def _entropy(labels: Tensor) -> Piece:
+    """Cross-entropy with `labels` [positions], its gradient in the place of the logits."""
+
+    def piece(logits: Tensor, here: slice, wants: bool) -> tuple[Tensor, Tensor | None]:
+        wanted = labels[here].unsqueeze(1)
+        norm = logits.logsumexp(1, keepdim=True)
+        value = (norm - logits.gather(1, wanted)).sum()
+        if not wants:
+            return value, None
+        return value, logits.sub_(norm).exp_().scatter_add_(1, wanted, torch.full_like(norm, -1.0))
+
+    return piece
+
+
+def _judged(judge: Judge) -> Piece:
+    """Whatever `judge` says of logits, differentiated by torch."""
+
+    def piece(logits: Tensor, here: slice, wants: bool) -> tuple[Tensor, Tensor | None]:
+        if not wants:
+            return judge(logits, here), None
+        with torch.enable_grad():
+            value = judge(logits.requires_grad_(), here)
+            (grad,) = torch.autograd.grad(value, logits)
+        return value.detach(), grad
+
+    return piece
 
 
 class _HeadLogProbs(torch.autograd.Function):
