@@ -11,7 +11,9 @@ from bench import topics
 
 __all__ = ["TOPICS"]
 
-TOPICS = tuple(topic for topic in ("forms", "gguf", "packed", "qat", "smaller") if find_spec(f"bench.compress_{topic}"))
+TOPICS = tuple(
+    topic for topic in ("forms", "gguf", "packed", "qat", "smaller", "vllm") if find_spec(f"bench.compress_{topic}")
+)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from seekloop.runtime import models
 from seekloop.runtime.bases import open_base
 from seekloop.system.spec import Spec
 
-__all__ = ["FORMS", "divergences", "measures"]
+__all__ = ["FORMS", "dataset_of", "divergences", "measures"]
 
 FORMS: dict[str, dict[str, Any]] = {
     "w8a16": {"type": "w8a16"},
@@ -44,13 +44,14 @@ def measures(data: Path) -> list[Callable[[], Sequence[Record]]]:
 
 def _measure(data: Path) -> Sequence[Record]:
     with tempfile.TemporaryDirectory() as folder, RunContext.in_folder(Path(folder), seed=SEED) as ctx:
-        dataset = _dataset(data, ctx)
+        dataset = dataset_of(data, ctx)
         inputs = tune.TuneInputs(dataset=dataset, checkpoint=open_base("smollm2-135m", ctx=ctx))
         parent = tune.run(tune.TuneSpec.parse({"method": {"type": "lora"}}), inputs, ctx=ctx)
         return divergences(parent, dataset, FORMS, ctx=ctx)
 
 
-def _dataset(data: Path, ctx: RunContext) -> Dataset:
+def dataset_of(data: Path, ctx: RunContext) -> Dataset:
+    """Commit ten intents of Banking77, the first train rows for calibration."""
     train, test = banking_rows(data)
     with ctx.job("data", Spec()) as job:
         parts = {"train": train, "validation": [], "test": test, "calibration": train[:CALIBRATION], "dropped": []}
