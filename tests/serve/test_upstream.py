@@ -66,6 +66,37 @@ def test_a_stream_is_relayed_with_its_usage(serve):
     assert chunks[-1].usage.completion_tokens == row.completion_tokens == 7
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_log_probabilities_come_down_streamed_or_whole(serve, stream):
+    with serve() as served:
+        answer = served.client.chat.completions.create(
+            model="production", messages=HELLO, logprobs=True, top_logprobs=1, stream=stream
+        )
+        choices = [chunk.choices[0] for chunk in answer] if stream else [answer.choices[0]]
+    tokens = [token for choice in choices if choice.logprobs for token in choice.logprobs.content]
+    assert "".join(token.token for token in tokens) == SAID
+    assert {token.logprob for token in tokens} == {-0.5}
+
+
+def test_log_probabilities_of_raw_text_come_down_in_a_stream(serve):
+    with serve() as served:
+        answer = served.client.completions.create(model="production", prompt="My card", logprobs=1, stream=True)
+        told = [chunk.choices[0].logprobs for chunk in answer if chunk.choices[0].logprobs]
+    assert "".join(told[-1].tokens) == SAID
+    assert set(told[-1].token_logprobs) == {-0.5}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_log_probabilities_of_an_upstream_do_not_tell_what_was_masked(serve, upstream, stream):
+    upstream.manner.words = ("Key", " sk-" + "a1" * 12, " it", " is", " so", " long", ".")
+    with serve(safety={"mode": "enforce"}) as served:
+        answer = served.client.chat.completions.create(
+            model="production", messages=HELLO, logprobs=True, top_logprobs=1, stream=stream
+        )
+        choices = [chunk.choices[0] for chunk in answer] if stream else [answer.choices[0]]
+    assert [choice.logprobs for choice in choices if choice.logprobs] == []
+
+
 def test_decoding_goes_up_as_it_is_recorded(serve, upstream):
     with serve() as served:
         served.ask(max_tokens=3, temperature=0.5, top_p=0.9, seed=7, stop=["zzz"])

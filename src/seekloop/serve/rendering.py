@@ -132,6 +132,9 @@ async def answer_events(
                 end = reply.told if delta is not None else len(reply.chances)
                 chances, seen[index] = reply.chances[seen[index] : end], end
                 said = choice(reply, delta or Delta(), chances=chances)
+                if delta is None and reply.relayed is not None and reply.relayed.logprobs is not None:
+                    # Which of them belong to which words only the upstream knows: all of them come with the end.
+                    said = {**said, "logprobs": reply.relayed.logprobs}
                 reason = None if delta is not None else reply.finish_reason
                 yield _event(frame | _choice(index, said, finish_reason=reason))
     except SeekloopError as error:

@@ -252,6 +252,8 @@ class Reply:
         finally:
             if self._guard is not None and self._guard.changed:
                 self.chances = []  # they would tell what was kept back
+                if self.relayed is not None:
+                    self.relayed.logprobs = None
             self._lease.worker.give_back()
             self._on_free()
             await self._recorder.record(self._answer())

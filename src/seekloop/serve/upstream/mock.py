@@ -135,7 +135,8 @@ class _Protocol(asyncio.Protocol):
                 return
             if place and manner.pace_s:
                 await asyncio.sleep(manner.pace_s)
-            self._event({"text": word} if raw else {"delta": {"content": word}})
+            told = {"logprobs": _logprobs([word], raw=raw)} if asked.get("logprobs") else {}
+            self._event({"text": word, **told} if raw else {"delta": {"content": word}, **told})
         reason = _reason(asked, words, manner=manner)
         calls = {"tool_calls": [{"index": at, **call} for at, call in enumerate(manner.calls)]} if manner.calls else {}
         self._event({"text": ""} if raw else {"delta": calls}, reason=reason)
@@ -187,9 +188,19 @@ def _whole(asked: dict[str, Any], words: Sequence[str], *, manner: Manner, raw: 
     text = "".join(words)
     message = {"role": "assistant", "content": text} | ({"tool_calls": manner.calls} if manner.calls else {})
     said: dict[str, Any] = {"text": text} if raw else {"message": message}
+    if asked.get("logprobs"):
+        said["logprobs"] = _logprobs(words, raw=raw)
     choice = {"index": 0, **said, "finish_reason": _reason(asked, words, manner=manner)}
     kind = "text_completion" if raw else "chat.completion"
     return {"id": "mock", "object": kind, "model": "mock", "choices": [choice], "usage": _usage(len(words))}
+
+
+def _logprobs(words: Sequence[str], *, raw: bool) -> dict[str, Any]:
+    """The same of every token."""
+    if raw:
+        tops = [{word: -0.5} for word in words]
+        return {"tokens": list(words), "token_logprobs": [-0.5] * len(words), "top_logprobs": tops}
+    return {"content": [{"token": word, "logprob": -0.5, "top_logprobs": []} for word in words], "refusal": None}
 
 
 class MockUpstream:

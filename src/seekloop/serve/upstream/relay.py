@@ -25,7 +25,7 @@ class Relayed:
         self.calls = Calls()
         self.finish_reason = "stop"
         self.logprobs: Any = None
-        """As the upstream wrote them."""
+        """As the upstream wrote them; of a stream, those of all its pieces."""
         self._asked = asked
         self._counts: tuple[int | None, int | None] = (None, None)
         self._said: list[str] = []
@@ -56,7 +56,7 @@ class Relayed:
         if piece.finish_reason is not None:
             self.finish_reason = _reasons.get(piece.finish_reason, "stop")
         if piece.logprobs is not None:
-            self.logprobs = piece.logprobs
+            self.logprobs = _joined(self.logprobs, piece.logprobs)
         if piece.prompt_tokens is not None or piece.completion_tokens is not None:
             self._counts = (piece.prompt_tokens, piece.completion_tokens)
 
@@ -64,3 +64,11 @@ class Relayed:
         """The answer with its calls, as the record keeps them."""
         calls = "\n".join(json.dumps(call["function"], ensure_ascii=False) for call in self.calls.whole())
         return f"{content}\n{calls}" if content else calls
+
+
+def _joined(before: Any, more: Any) -> Any:
+    """Two pieces' log-probabilities: of chat a list of tokens, of raw text four lists side by side."""
+    if not isinstance(before, dict) or not isinstance(more, dict):
+        return more
+    lists = {name: before.get(name) or [] for name, value in more.items() if isinstance(value, list)}
+    return before | more | {name: [*known, *more[name]] for name, known in lists.items()}
