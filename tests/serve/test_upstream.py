@@ -97,6 +97,20 @@ def test_log_probabilities_of_an_upstream_do_not_tell_what_was_masked(serve, ups
     assert [choice.logprobs for choice in choices if choice.logprobs] == []
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("raw", [False, True])
+def test_the_guard_rounds_the_log_probabilities_of_an_upstream_too(serve, stream, raw):
+    with serve(guard={"chances": {"decimals": 0, "exact_for": []}}) as served:
+        create = served.client.completions.create if raw else served.client.chat.completions.create
+        asked = {"prompt": "My card", "logprobs": 1} if raw else {"messages": HELLO, "logprobs": True}
+        answer = create(model="production", stream=stream, **asked)
+        told = [one for one in (each.choices[0].logprobs for each in (answer if stream else [answer])) if one]
+    values = [
+        value for one in told for value in (one.token_logprobs if raw else [each.logprob for each in one.content])
+    ]
+    assert {abs(value) for value in values} == {0.0}
+
+
 def test_decoding_goes_up_as_it_is_recorded(serve, upstream):
     with serve() as served:
         served.ask(max_tokens=3, temperature=0.5, top_p=0.9, seed=7, stop=["zzz"])

@@ -302,7 +302,7 @@ class Gateway:
         system = worker.release.system
         begins = system and all(message["role"] not in ("system", "developer") for message in sent)
         messages = [{"role": "system", "content": system}, *sent] if begins else sent
-        prompt = self._prompt(request, (), worker=worker, limit=request.token_limit, top=None)
+        prompt = self._prompt(request, (), worker=worker, limit=request.token_limit, top=request.top)
         return Order(
             caller=caller,
             messages=sent,
@@ -347,7 +347,7 @@ class Gateway:
             screening = None if self.screen is None else self.screen.asked([Message(role="user", content=told)])
             if screening is not None and screening.changed:
                 prompt = told = screening.messages[0].content
-            drawn = self._prompt(request, (), worker=worker, limit=request.max_tokens, top=None)
+            drawn = self._prompt(request, (), worker=worker, limit=request.max_tokens, top=request.logprobs)
             return Order(
                 caller=caller,
                 messages=[{"role": "user", "content": told}],

@@ -400,6 +400,8 @@ class Reply:
                     return "content_filter"
                 if watch.hit:
                     return await self._end(Delta(), "stop")
+        if self.order.blur is not None:
+            self.relayed.blur(self.order.blur)
         last = Delta(content=watch.finish(), tool_calls=self.relayed.calls.whole())
         return await self._end(last, self.relayed.finish_reason, whole=True)
 

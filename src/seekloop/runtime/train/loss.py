@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -136,15 +136,21 @@ def _states(model: nn.Module, batch: Batch, *, scored: Tensor | None = None) -> 
     return body(input_ids=batch.ids[:, batch.prefix :], past_key_values=cache, use_cache=True).last_hidden_state
 
 
-Piece = Callable[[Tensor, slice, bool], tuple[Tensor, Tensor | None]]
-"""Logits of some positions, which they are, and whether a gradient is wanted -> their part of the sum, its gradient."""
+class _Piece(Protocol):
+    """A part of a sum over positions."""
+
+    def __call__(self, logits: Tensor, here: slice, *, wants: bool) -> tuple[Tensor, Tensor | None]:
+        """Of some positions, with their logits and which they are: the part of the sum, and where wanted its gradient.
+
+        The logits may be overwritten.
+        """
 
 
 class _Summed(torch.autograd.Function):
     """Head and a sum over positions in one: gradients are formed chunk by chunk in the forward pass, no logits kept."""
 
     @staticmethod
-    def forward(ctx: Any, states: Tensor, weight: Tensor, piece: Piece) -> Tensor:
+    def forward(ctx: Any, states: Tensor, weight: Tensor, piece: _Piece) -> Tensor:
         """[positions, hidden], [vocabulary, hidden] -> scalar."""
         total = states.new_zeros(())
         grad_states = torch.empty_like(states) if ctx.needs_input_grad[0] else None
@@ -152,7 +158,8 @@ class _Summed(torch.autograd.Function):
         for begin in range(0, len(states), CHUNK):
             here = slice(begin, min(begin + CHUNK, len(states)))
             part = states[here]
-            value, grad = piece(product(part, weight), here, grad_states is not None or grad_weight is not None)
+            wants = grad_states is not None or grad_weight is not None
+            value, grad = piece(product(part, weight), here, wants=wants)
             total += value
             if grad_states is not None and grad is not None:
                 grad_states[here] = product(grad, weight.t())
@@ -172,10 +179,10 @@ class _Summed(torch.autograd.Function):
         )
 
 
-def _entropy(labels: Tensor) -> Piece:
+def _entropy(labels: Tensor) -> _Piece:
     """Cross-entropy with `labels` [positions], its gradient in the place of the logits."""
 
-    def piece(logits: Tensor, here: slice, wants: bool) -> tuple[Tensor, Tensor | None]:
+    def piece(logits: Tensor, here: slice, *, wants: bool) -> tuple[Tensor, Tensor | None]:
         wanted = labels[here].unsqueeze(1)
         norm = logits.logsumexp(1, keepdim=True)
         value = (norm - logits.gather(1, wanted)).sum()
@@ -186,10 +193,10 @@ def _entropy(labels: Tensor) -> Piece:
     return piece
 
 
-def _judged(judge: Judge) -> Piece:
+def _judged(judge: Judge) -> _Piece:
     """Whatever `judge` says of logits, differentiated by torch."""
 
-    def piece(logits: Tensor, here: slice, wants: bool) -> tuple[Tensor, Tensor | None]:
+    def piece(logits: Tensor, here: slice, *, wants: bool) -> tuple[Tensor, Tensor | None]:
         if not wants:
             return judge(logits, here), None
         with torch.enable_grad():

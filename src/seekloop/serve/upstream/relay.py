@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import zlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from seekloop.runtime.endpoint.meter import tokens_of
+from seekloop.runtime.generate.backend import Chance
 from seekloop.serve.upstream.asking import Asked
 from seekloop.serve.upstream.reading import Calls, Heard
 
@@ -60,10 +63,51 @@ class Relayed:
         if piece.prompt_tokens is not None or piece.completion_tokens is not None:
             self._counts = (piece.prompt_tokens, piece.completion_tokens)
 
+    def blur(self, told: Callable[[int, Chance], Chance]) -> None:
+        """Tell less of the log-probabilities: a token's text stands for its id."""
+        if not isinstance(self.logprobs, dict):
+            return
+        content, tokens = self.logprobs.get("content"), self.logprobs.get("tokens")
+        if isinstance(content, list):
+            self.logprobs |= {"content": [_less(one, told) for one in content]}
+        if isinstance(tokens, list):
+            self.logprobs |= _less_raw(self.logprobs, told)
+
     def written(self, content: str) -> str:
         """The answer with its calls, as the record keeps them."""
         calls = "\n".join(json.dumps(call["function"], ensure_ascii=False) for call in self.calls.whole())
         return f"{content}\n{calls}" if content else calls
+
+
+def _less(one: dict[str, Any], told: Callable[[int, Chance], Chance]) -> dict[str, Any]:
+    """A token of a chat."""
+    top = one.get("top_logprobs") or []
+    pairs = [(str(each["token"]), each["logprob"]) for each in top]
+    chance = _told(told, str(one["token"]), logprob=one["logprob"], top=pairs)
+    likeliest = [each | {"logprob": value} for each, (_, value) in zip(top, chance.top, strict=False)]
+    return one | {"logprob": chance.logprob, "top_logprobs": likeliest}
+
+
+def _less_raw(logprobs: dict[str, Any], told: Callable[[int, Chance], Chance]) -> dict[str, Any]:
+    """The tokens of raw text; nothing precedes a prompt's first."""
+    values, tops = [], []
+    rows = logprobs.get("top_logprobs") or [None] * len(logprobs["tokens"])
+    for text, value, row in zip(logprobs["tokens"], logprobs.get("token_logprobs") or [], rows, strict=False):
+        pairs = list((row or {}).items())
+        chance = _told(told, text, logprob=0.0 if value is None else value, top=pairs)
+        values.append(None if value is None else chance.logprob)
+        tops.append(row and {name: each for (name, _), (_, each) in zip(pairs, chance.top, strict=False)})
+    return {"token_logprobs": values, "top_logprobs": tops}
+
+
+def _told(
+    told: Callable[[int, Chance], Chance], text: str, *, logprob: float, top: Sequence[tuple[str, float]]
+) -> Chance:
+    return told(_number(text), Chance(logprob, tuple((_number(each), value) for each, value in top)))
+
+
+def _number(text: str) -> int:
+    return zlib.crc32(text.encode())
 
 
 def _joined(before: Any, more: Any) -> Any:
