@@ -9,7 +9,9 @@ import pytest
 from seekloop.runtime.endpoint.served import open_endpoint
 from seekloop.serve.engines import opener
 from seekloop.serve.options import GatewayOptions
+from seekloop.serve.upstream.asking import Asked
 from seekloop.serve.upstream.mock import MockUpstream
+from seekloop.serve.upstream.relay import Relayed
 
 HELLO = [{"role": "user", "content": "Where is my card?"}]
 SAID = "Your card is on its way."
@@ -109,6 +111,14 @@ def test_the_guard_rounds_the_log_probabilities_of_an_upstream_too(serve, stream
         value for one in told for value in (one.token_logprobs if raw else [each.logprob for each in one.content])
     ]
     assert {abs(value) for value in values} == {0.0}
+
+
+@pytest.mark.parametrize("odd", [{"content": [{"word": "Key"}]}, {"content": 3}, ["Key"], {"tokens": ["a"]}])
+def test_log_probabilities_that_cannot_be_read_are_not_told_where_they_should_be_blurred(odd):
+    said = Relayed(Asked(path="/chat/completions", body={"messages": []}))
+    said.logprobs = odd
+    said.blur(lambda _, chance: chance)
+    assert said.logprobs is None
 
 
 def test_decoding_goes_up_as_it_is_recorded(serve, upstream):

@@ -65,13 +65,10 @@ class Relayed:
 
     def blur(self, told: Callable[[int, Chance], Chance]) -> None:
         """Tell less of the log-probabilities: a token's text stands for its id."""
-        if not isinstance(self.logprobs, dict):
-            return
-        content, tokens = self.logprobs.get("content"), self.logprobs.get("tokens")
-        if isinstance(content, list):
-            self.logprobs |= {"content": [_less(one, told) for one in content]}
-        if isinstance(tokens, list):
-            self.logprobs |= _less_raw(self.logprobs, told)
+        try:
+            self.logprobs = self.logprobs and _less(self.logprobs, told)
+        except (AttributeError, KeyError, TypeError, ValueError):  # what cannot be read cannot be blurred
+            self.logprobs = None
 
     def written(self, content: str) -> str:
         """The answer with its calls, as the record keeps them."""
@@ -79,8 +76,14 @@ class Relayed:
         return f"{content}\n{calls}" if content else calls
 
 
-def _less(one: dict[str, Any], told: Callable[[int, Chance], Chance]) -> dict[str, Any]:
-    """A token of a chat."""
+def _less(logprobs: dict[str, Any], told: Callable[[int, Chance], Chance]) -> dict[str, Any]:
+    """Of a chat a list of tokens, of raw text lists side by side."""
+    if "tokens" in logprobs:
+        return logprobs | _less_raw(logprobs, told)
+    return logprobs | {"content": [_less_token(one, told) for one in logprobs.get("content") or []]}
+
+
+def _less_token(one: dict[str, Any], told: Callable[[int, Chance], Chance]) -> dict[str, Any]:
     top = one.get("top_logprobs") or []
     pairs = [(str(each["token"]), each["logprob"]) for each in top]
     chance = _told(told, str(one["token"]), logprob=one["logprob"], top=pairs)
@@ -89,10 +92,10 @@ def _less(one: dict[str, Any], told: Callable[[int, Chance], Chance]) -> dict[st
 
 
 def _less_raw(logprobs: dict[str, Any], told: Callable[[int, Chance], Chance]) -> dict[str, Any]:
-    """The tokens of raw text; nothing precedes a prompt's first."""
+    """Nothing precedes a prompt's first token."""
     values, tops = [], []
     rows = logprobs.get("top_logprobs") or [None] * len(logprobs["tokens"])
-    for text, value, row in zip(logprobs["tokens"], logprobs.get("token_logprobs") or [], rows, strict=False):
+    for text, value, row in zip(logprobs["tokens"], logprobs["token_logprobs"], rows, strict=True):
         pairs = list((row or {}).items())
         chance = _told(told, text, logprob=0.0 if value is None else value, top=pairs)
         values.append(None if value is None else chance.logprob)
