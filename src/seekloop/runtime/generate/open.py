@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from seekloop.artifact.kinds import Checkpoint
 from seekloop.artifact.store import Store
@@ -25,6 +25,9 @@ from seekloop.runtime.generate.sandbox import Mode
 from seekloop.runtime.onnx_model import OnnxModel
 from seekloop.system import digests, lazy, settings
 from seekloop.system.errors import EngineError
+
+if TYPE_CHECKING:
+    from seekloop.runtime.generate.onnx_backend import OnnxBackend
 
 __all__ = ["Engine", "engines_for", "open_async", "open_backend", "open_engine", "open_scorer"]
 
@@ -174,9 +177,7 @@ def open_scorer(
         dials = Dials(threads=threads, streams=1, context=context)
         return EngineScorer(start_openvino(checkpoint, store=store, dials=dials))
     if chosen == "onnx":
-        scorer_of = lazy.need("seekloop.runtime.generate.onnx_backend", extra="train").OnnxScorer
-        scored: Scorer = scorer_of(_onnx(checkpoint, store=store, threads=threads, streams=1, context=context))
-        return scored
+        return _onnx(checkpoint, store=store, threads=threads, streams=1, context=context)
     if chosen in ("echo", "openvino"):
         raise EngineError("runtime.no_likelihoods", engine=f"{chosen} ({checkpoint.form})")
     model, classes = _torch_model(checkpoint, store=store, threads=threads)
@@ -253,11 +254,13 @@ def _in_process(
     return opened
 
 
-def _onnx(checkpoint: Checkpoint, *, store: Store, threads: int | None, streams: int | None, context: int) -> Backend:
+def _onnx(
+    checkpoint: Checkpoint, *, store: Store, threads: int | None, streams: int | None, context: int
+) -> OnnxBackend:
     maker = lazy.need("seekloop.runtime.generate.onnx_backend", extra="train")
     model = OnnxModel(store.path(checkpoint.id, "model.onnx"), threads=threads or settings.threads())
     most = Codec.open(store.folder(checkpoint.id)).card.context_length
-    backend: Backend = maker.OnnxBackend(model, streams=streams, context=min(context, most))
+    backend: OnnxBackend = maker.OnnxBackend(model, streams=streams, context=min(context, most))
     return backend
 
 
