@@ -39,7 +39,7 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest tests/contracts/test_budgets.py tests/contracts/test_messages.py tests/contracts/test_exports.py
+	$(BIN)/pytest tests/contracts/test_benchmarks.py tests/contracts/test_budgets.py tests/contracts/test_messages.py tests/contracts/test_exports.py
 
 fix: install
 	$(BIN)/ruff check --fix .

@@ -158,8 +158,8 @@ def _records(found: Mapping[str, Sequence[float]], *, refused: bool, slower: flo
     right = [[float(loss < _likely) for loss in column] for column in columns]
     return [
         *records,
-        Record(name="qat_recovery", unit="share", better="higher", n=n, **_recovery(columns), **facts),
-        Record(name="qat_recovery_share_right", unit="share", better="higher", n=n, **_recovery(right), **facts),
+        Record(name="qat_recovery", unit="ratio", better="higher", n=n, **_recovery(columns), **facts),
+        Record(name="qat_recovery_share_right", unit="ratio", better="higher", n=n, **_recovery(right), **facts),
         Record(name="qat_plain_q4_1_refused", value=float(refused), unit="yes", better="higher", n=1, **facts),
         Record(name="qat_step_slowdown", value=slower, unit="times", better="lower", n=1, **facts),
     ]
