@@ -193,7 +193,7 @@ def _share(name: str, right: Sequence[bool], teachers: Sequence[bool]) -> Record
     return Record(
         name=name,
         value=sum(right) / sum(teachers),
-        unit="share",
+        unit="ratio",
         better="higher",
         n=len(right),
         ci=(low, high),
