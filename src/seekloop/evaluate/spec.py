@@ -13,6 +13,7 @@ from seekloop.evaluate.compare_spec import CompareSpec
 from seekloop.evaluate.efficiency_spec import EfficiencySpec
 from seekloop.evaluate.passes_spec import PassesSpec
 from seekloop.evaluate.probes.spec import ProbesSpec
+from seekloop.runtime.generate.engines import EngineChoice
 from seekloop.system.spec import Spec
 
 __all__ = ["EvaluateInputs", "EvaluateSpec"]
@@ -25,7 +26,7 @@ class EvaluateSpec(Spec):
     """Split whose rows are asked."""
     limit: int | None = Field(default=None, ge=1)
     """At most so many rows, chosen by a digest of their ids: the same ones whatever the seed; None: all."""
-    engine: Literal["auto", "torch", "llamacpp", "openvino", "onnx", "echo"] = "auto"
+    engine: EngineChoice = "auto"
     """Backend that generates; auto takes the one that fits the checkpoint's form."""
     max_tokens: int = Field(default=128, ge=1, le=65_536)
     """Longest answer in tokens; a longer one is cut, and counts as one that did not end by itself."""

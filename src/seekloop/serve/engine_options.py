@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from seekloop.runtime.generate.engines import EngineChoice
 from seekloop.system.spec import Spec
 
 __all__ = ["DraftOptions", "EngineOptions"]
@@ -33,7 +34,7 @@ class DraftOptions(Spec):
 class EngineOptions(Spec):
     """How the engine of a release is run."""
 
-    engine: Literal["auto", "torch", "llamacpp", "openvino", "onnx", "echo"] = "auto"
+    engine: EngineChoice = "auto"
     """Which backend generates."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of an engine; None: the engine's choice."""

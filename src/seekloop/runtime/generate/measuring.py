@@ -14,8 +14,9 @@ from seekloop.runtime.generate.bridge import Blocking
 from seekloop.runtime.generate.choice import Choice
 from seekloop.runtime.generate.dials import Dials
 from seekloop.runtime.generate.drafting import Draft
+from seekloop.runtime.generate.engines import EngineName
 from seekloop.runtime.generate.llamacpp import LlamaCpp
-from seekloop.runtime.generate.open import Engine, engines_for, open_backend, open_engine
+from seekloop.runtime.generate.open import engines_for, open_backend, open_engine
 from seekloop.runtime.generate.openvino import OpenVino
 from seekloop.system.clock import Clock
 from seekloop.system.errors import EngineError, MissingPackage
@@ -35,7 +36,7 @@ _enough = 0.95
 class Measured:
     """One engine with one number of threads."""
 
-    engine: Engine
+    engine: EngineName
     name: str
     """With its version."""
     threads: int
@@ -98,7 +99,7 @@ def pick(found: Sequence[Measured], *, load: int) -> Choice:
     return Choice(engine=best.engine, threads=best.threads, streams=max(streams, load))
 
 
-def _measure(checkpoint: Checkpoint, engine: Engine, *, store: Store, dials: Dials, clock: Clock) -> Measured:
+def _measure(checkpoint: Checkpoint, engine: EngineName, *, store: Store, dials: Dials, clock: Clock) -> Measured:
     started = clock.monotonic()
     with _opened(checkpoint, engine, store=store, dials=dials) as (backend, pid):
         load_s = clock.monotonic() - started
@@ -125,7 +126,7 @@ def _measure(checkpoint: Checkpoint, engine: Engine, *, store: Store, dials: Dia
 
 @contextlib.contextmanager
 def _opened(
-    checkpoint: Checkpoint, engine: Engine, *, store: Store, dials: Dials
+    checkpoint: Checkpoint, engine: EngineName, *, store: Store, dials: Dials
 ) -> Iterator[tuple[Backend, int | None]]:
     """The engine, and its process where it has one of its own."""
     streams = dials.streams

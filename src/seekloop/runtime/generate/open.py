@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from seekloop.artifact.kinds import Checkpoint
 from seekloop.artifact.store import Store
@@ -18,6 +18,7 @@ from seekloop.runtime.generate.choice import Choice
 from seekloop.runtime.generate.dials import Dials
 from seekloop.runtime.generate.echo import EchoBackend
 from seekloop.runtime.generate.engine_scorer import EngineScorer
+from seekloop.runtime.generate.engines import EngineChoice, EngineName
 from seekloop.runtime.generate.likelihood import Scorer
 from seekloop.runtime.generate.llamacpp import LlamaCpp
 from seekloop.runtime.generate.openvino_start import start_openvino
@@ -29,13 +30,11 @@ from seekloop.system.errors import EngineError
 if TYPE_CHECKING:
     from seekloop.runtime.generate.onnx_backend import OnnxBackend
 
-__all__ = ["Engine", "engines_for", "open_async", "open_backend", "open_engine", "open_scorer"]
+__all__ = ["engines_for", "open_async", "open_backend", "open_engine", "open_scorer"]
 
-Engine = Literal["auto", "torch", "llamacpp", "openvino", "onnx", "echo"]
-Chosen = Literal["torch", "llamacpp", "openvino", "onnx", "echo"]
 _llamacpp_streams = 16
 _openvino_streams = 32
-_usual: Mapping[str, Chosen] = MappingProxyType({"gguf": "llamacpp", "openvino": "openvino", "onnx": "onnx"})
+_usual: Mapping[str, EngineName] = MappingProxyType({"gguf": "llamacpp", "openvino": "openvino", "onnx": "onnx"})
 _runs: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
     {
         "torch": (("full", "adapter", "compressed-tensors", "bitsandbytes"), "runtime.needs_weights"),
@@ -51,7 +50,7 @@ def open_backend(
     checkpoint: Checkpoint,
     *,
     store: Store,
-    engine: Engine = "auto",
+    engine: EngineChoice = "auto",
     threads: int | None = None,
     streams: int | None = 8,
     context: int = 2048,
@@ -91,7 +90,7 @@ def open_async(
     checkpoint: Checkpoint,
     *,
     store: Store,
-    engine: Engine = "auto",
+    engine: EngineChoice = "auto",
     threads: int | None = None,
     streams: int = 8,
     context: int = 2048,
@@ -103,7 +102,7 @@ def open_async(
     return open_engine(checkpoint, store=store, engine=engine, dials=dials)
 
 
-def open_engine(checkpoint: Checkpoint, *, store: Store, engine: Engine, dials: Dials) -> AsyncBackend:
+def open_engine(checkpoint: Checkpoint, *, store: Store, engine: EngineChoice, dials: Dials) -> AsyncBackend:
     """As `open_backend`, awaited. It blocks while it loads: call it on a thread, and use the result on one event loop.
 
     Args:
@@ -141,7 +140,7 @@ def open_scorer(
     checkpoint: Checkpoint,
     *,
     store: Store,
-    engine: Engine = "auto",
+    engine: EngineChoice = "auto",
     threads: int | None = None,
     context: int = 2048,
 ) -> Scorer:
@@ -194,13 +193,13 @@ def _rarely_scored(codec: Codec) -> frozenset[int]:
     return frozenset(others[:1] or [codec.eos_id])
 
 
-def engines_for(checkpoint: Checkpoint) -> tuple[Engine, ...]:
+def engines_for(checkpoint: Checkpoint) -> tuple[EngineName, ...]:
     """The engines that run a checkpoint's form."""
-    names: tuple[Engine, ...] = ("torch", "llamacpp", "openvino", "onnx")
+    names: tuple[EngineName, ...] = ("torch", "llamacpp", "openvino", "onnx")
     return tuple(name for name in names if checkpoint.form in _runs[name][0])
 
 
-def _choose(engine: Engine, checkpoint: Checkpoint, *, store: Store) -> tuple[Chosen, Choice | None]:
+def _choose(engine: EngineChoice, checkpoint: Checkpoint, *, store: Store) -> tuple[EngineName, Choice | None]:
     """The engine, and what was measured of it where it was left open."""
     if checkpoint.form == "endpoint" and engine != "echo":
         raise EngineError("runtime.no_weights", id=digests.short(checkpoint.id))
@@ -209,7 +208,6 @@ def _choose(engine: Engine, checkpoint: Checkpoint, *, store: Store) -> tuple[Ch
         measured = choice.kept(checkpoint, store=store)
         fastest = None if measured is None else next((e for e in engines_for(checkpoint) if e == measured.engine), None)
         chosen = fastest or _usual.get(checkpoint.form, "torch")
-    assert chosen != "auto"
     runs, code = _runs.get(chosen, (None, ""))
     if runs is not None and checkpoint.form not in runs:
         raise EngineError(code, id=digests.short(checkpoint.id), form=checkpoint.form)
@@ -232,7 +230,7 @@ def _threads_of_llamacpp(streams: int) -> int:
 
 def _in_process(
     checkpoint: Checkpoint,
-    engine: Chosen,
+    engine: EngineName,
     *,
     store: Store,
     threads: int | None,
