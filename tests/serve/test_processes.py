@@ -43,6 +43,12 @@ def ask(server, *, text="Hi", stream=False):
     return httpx2.post(f"{server.url}/v1/chat/completions", json=body, headers=headers, timeout=30)
 
 
+def ask_all(server):
+    """Ask on so many connections that every process has one, which waits until that process can answer."""
+    with ThreadPoolExecutor(8) as threads:
+        return [answer.json()["id"] for answer in threads.map(lambda _: ask(server), range(64))]
+
+
 def children(pid):
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
@@ -50,8 +56,7 @@ def children(pid):
 def test_both_processes_answer_and_every_answer_has_its_row(project, world, until):
     with ServerProcess(project.project, options=TWO) as server:
         assert json.loads(project.address.read_bytes()) == {"url": server.url, "pid": server.pid}
-        with ThreadPoolExecutor(8) as threads:
-            ids = [answer.json()["id"] for answer in threads.map(lambda _: ask(server), range(64))]
+        ids = ask_all(server)
         assert len(children(server.pid)) == 2
         members = children(server.pid)
         assert server.stop() == 0
@@ -99,6 +104,7 @@ def test_an_engine_of_this_machine_is_refused_at_the_start(project, world):
 def test_an_alias_that_moves_to_a_local_engine_leaves_the_upstream_serving(project, world):
     local = world.release("local")
     with ServerProcess(project.project, options=TWO, ready_s=30.0) as server:
+        ask_all(server)
         world.promote(local)
         with pytest.raises(EngineError) as late:
             server.wait_for(local.id, seconds=1.0)

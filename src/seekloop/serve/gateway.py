@@ -5,18 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import json
 import secrets
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from seekloop.artifact.ledger import Ledger
-from seekloop.artifact.rows import Message
 from seekloop.artifact.store import Store
-from seekloop.model.codec import Codec
-from seekloop.runtime.generate.backend import Prompt
 from seekloop.serve.access.budgets import Budgets
-from seekloop.serve.answer_grammar import answer_grammar
 from seekloop.serve.cache.answers import Asked, ResponseCache
 from seekloop.serve.cache.look import Look
 from seekloop.serve.caller import Caller
@@ -25,6 +19,7 @@ from seekloop.serve.guarded import guarded
 from seekloop.serve.keys import Keyring
 from seekloop.serve.manner import PLAIN, Manner
 from seekloop.serve.options import GatewayOptions
+from seekloop.serve.orders import Orders
 from seekloop.serve.pool import Pool
 from seekloop.serve.protocol import ChatRequest, CompletionRequest, EmbeddingRequest, Sampling
 from seekloop.serve.queueing.admission import Admission
@@ -36,10 +31,9 @@ from seekloop.serve.safety.screen import Screen
 from seekloop.serve.shadows import Shadows
 from seekloop.serve.telemetry.meters import Meters
 from seekloop.serve.telemetry.spans import Spans, open_spans
-from seekloop.serve.upstream.asking import chat_asked, text_asked
 from seekloop.serve.worker import Opener, Worker
 from seekloop.system.clock import Clock, SystemClock
-from seekloop.system.errors import EngineError, SeekloopError, UsageError
+from seekloop.system.errors import EngineError, SeekloopError
 
 __all__ = ["Gateway"]
 
@@ -88,6 +82,7 @@ class Gateway:
         self.shadows = Shadows(ledger, clock=self.clock, idle=lambda: not self.admission.waiting)
         self.screen = Screen.open(self.options.safety, store=store)
         """What looks at questions and answers; None: nothing does."""
+        self._orders = Orders(screen=self.screen, options=self.options)
         self.guard = Guard(
             self.options.guard, secret=secret or secrets.token_bytes(32), ledger=ledger, clock=self.clock
         )
@@ -161,7 +156,7 @@ class Gateway:
             EngineError: nothing is served, the queue is full, or the gateway is closing.
             ModelError: the conversation needs what the model's family does not have.
         """
-        order = functools.partial(self._order, request, caller=caller, manner=manner)
+        order = functools.partial(self._orders.chat, request, caller=caller, manner=manner)
         who = self._who(request, caller=caller, manner=manner)
         lease = self.pool.lease(request.model, tenant=caller.tenant, who=who)
         return manner.answered_by(await self._accept(order, lease=lease, manner=manner), model=request.model)
@@ -182,9 +177,23 @@ class Gateway:
                 a limit of the caller's key.
             EngineError: nothing is served, the queue is full, or the gateway is closing.
         """
-        order = functools.partial(self._raw_order, request, prompt=prompt, caller=caller, manner=manner)
+        order = functools.partial(self._orders.raw, request, prompt=prompt, caller=caller, manner=manner)
         # The answers of one request have one label, so that several are not drawn for a rollout.
         who = self._who(request, caller=caller, manner=manner) if len(request.prompts) == 1 else None
+        lease = self.pool.lease(request.model, tenant=caller.tenant, who=who)
+        return manner.answered_by(await self._accept(order, lease=lease, manner=manner), model=request.model)
+
+    async def embed(
+        self, request: EmbeddingRequest, text: str | Sequence[int], *, caller: Caller, manner: Manner = PLAIN
+    ) -> Reply:
+        """Accept one text of a request for embeddings: from here on it ends as a row in the ledger.
+
+        Raises:
+            UsageError: another model than the one served, a text that is too long, or ids that the model has not.
+            EngineError: the engine gives no embeddings, nothing is served, the queue is full, or it is closing.
+        """
+        order = functools.partial(self._orders.embedding, request, text=text, caller=caller)
+        who = self._who(request, caller=caller, manner=manner) if len(request.texts) == 1 else None
         lease = self.pool.lease(request.model, tenant=caller.tenant, who=who)
         return manner.answered_by(await self._accept(order, lease=lease, manner=manner), model=request.model)
 
@@ -265,197 +274,6 @@ class Gateway:
         )
         return Turn(self.admission, ticket)
 
-    def _order(self, request: ChatRequest, *, worker: Worker, caller: Caller, manner: Manner, asked_at: float) -> Order:
-        if worker.takes_text:
-            return self._upstream_order(request, worker=worker, caller=caller, manner=manner, asked_at=asked_at)
-        sent = [message.as_message() for message in request.messages]
-        # What does not fit is refused before anything reads its text.
-        prompt = self._chat_prompt(request, sent, worker=worker)
-        screening = None if self.screen is None else self.screen.asked(sent)
-        if screening is not None and screening.changed:
-            sent = screening.messages
-            prompt = self._chat_prompt(request, sent, worker=worker)
-        return Order(
-            caller=caller,
-            messages=[{"content": "", **message.model_dump(mode="json", exclude_defaults=True)} for message in sent],
-            prompt=prompt,
-            stops=request.stops,
-            user=request.user,
-            session=manner.session,
-            consent=manner.consents(request.store),
-            stream=bool(request.stream),
-            tools=request.offered_tools,
-            repeatable=_repeatable(request, worker),
-            screening=screening,
-            asked_at=asked_at,
-        )
-
-    def _upstream_order(
-        self, request: ChatRequest, *, worker: Worker, caller: Caller, manner: Manner, asked_at: float
-    ) -> Order:
-        """The messages as they came, for an upstream that makes ids of them itself."""
-        sent = [message.as_sent() for message in request.messages]
-        screening = None
-        if self.screen is not None:
-            screening = self.screen.asked([message.as_message() for message in request.messages])
-            sent = [_said(one, seen) for one, seen in zip(sent, screening.messages, strict=True)]
-        system = worker.release.system
-        begins = system and all(message["role"] not in ("system", "developer") for message in sent)
-        messages = [{"role": "system", "content": system}, *sent] if begins else sent
-        prompt = self._prompt(request, (), worker=worker, limit=request.token_limit, top=request.top)
-        return Order(
-            caller=caller,
-            messages=sent,
-            prompt=prompt,
-            stops=request.stops,
-            stream=bool(request.stream),
-            user=request.user,
-            session=manner.session,
-            consent=manner.consents(request.store),
-            screening=screening,
-            repeatable=request.top is None and _repeatable(request, worker),
-            asked_at=asked_at,
-            upstream=chat_asked(request, messages, prompt=prompt),
-        )
-
-    def _chat_prompt(self, request: ChatRequest, messages: Sequence[Message], *, worker: Worker) -> Prompt:
-        system = worker.release.system
-        if system and all(message.role != "system" for message in messages):
-            messages = [Message(role="system", content=system), *messages]
-        ids = worker.codec.prompt_ids(messages, tools=request.offered_tools)
-        return self._prompt(
-            request,
-            ids,
-            worker=worker,
-            limit=request.token_limit,
-            top=request.top,
-            grammar=answer_grammar(request, worker.codec),
-        )
-
-    def _raw_order(
-        self,
-        request: CompletionRequest,
-        *,
-        prompt: str | Sequence[int],
-        worker: Worker,
-        caller: Caller,
-        manner: Manner,
-        asked_at: float,
-    ) -> Order:
-        if worker.takes_text:
-            told = prompt if isinstance(prompt, str) else json.dumps(prompt)
-            screening = None if self.screen is None else self.screen.asked([Message(role="user", content=told)])
-            if screening is not None and screening.changed:
-                prompt = told = screening.messages[0].content
-            drawn = self._prompt(request, (), worker=worker, limit=request.max_tokens, top=request.logprobs)
-            return Order(
-                caller=caller,
-                messages=[{"role": "user", "content": told}],
-                prompt=drawn,
-                stops=request.stops,
-                stream=bool(request.stream),
-                raw=True,
-                user=request.user,
-                session=manner.session,
-                consent=manner.consents(request.store),
-                screening=screening,
-                repeatable=request.logprobs is None and not request.echo and _repeatable(request, worker),
-                asked_at=asked_at,
-                upstream=text_asked(request, prompt, prompt=drawn),
-            )
-        codec = worker.codec
-        ids = codec.raw_ids(prompt) if isinstance(prompt, str) else tuple(prompt)
-        _check_ids(ids, codec=codec)
-        reads = request.echo and request.logprobs is not None
-        text = prompt if isinstance(prompt, str) else codec.decode(ids)
-        ready = self._prompt(request, ids, worker=worker, limit=request.max_tokens, top=request.logprobs)
-        screening = None if self.screen is None else self.screen.asked([Message(role="user", content=text)])
-        if screening is not None and screening.changed:
-            text = screening.messages[0].content
-            ids = codec.raw_ids(text)
-            ready = self._prompt(request, ids, worker=worker, limit=request.max_tokens, top=request.logprobs)
-        return Order(
-            caller=caller,
-            messages=[{"role": "user", "content": text}],
-            prompt=ready,
-            stops=request.stops,
-            user=request.user,
-            session=manner.session,
-            consent=manner.consents(request.store),
-            stream=bool(request.stream),
-            raw=True,
-            reads=reads,
-            repeatable=_repeatable(request, worker),
-            screening=screening,
-            asked_at=asked_at,
-        )
-
-    async def embed(
-        self, request: EmbeddingRequest, text: str | Sequence[int], *, caller: Caller, manner: Manner = PLAIN
-    ) -> Reply:
-        """Accept one text of a request for embeddings: from here on it ends as a row in the ledger.
-
-        Raises:
-            UsageError: another model than the one served, a text that is too long, or ids that the model has not.
-            EngineError: the engine gives no embeddings, nothing is served, the queue is full, or it is closing.
-        """
-        order = functools.partial(self._embedding_order, request, text=text, caller=caller)
-        who = self._who(request, caller=caller, manner=manner) if len(request.texts) == 1 else None
-        lease = self.pool.lease(request.model, tenant=caller.tenant, who=who)
-        return manner.answered_by(await self._accept(order, lease=lease, manner=manner), model=request.model)
-
-    def _embedding_order(
-        self, request: EmbeddingRequest, *, text: str | Sequence[int], worker: Worker, caller: Caller, asked_at: float
-    ) -> Order:
-        worker.need("embeddings")
-        codec = worker.codec
-        ids = codec.raw_ids(text) if isinstance(text, str) else tuple(text)
-        _check_ids(ids, codec=codec)
-        if len(ids) > self.options.context:
-            raise UsageError("serve.context_overflow", tokens=len(ids), context=self.options.context)
-        return Order(
-            caller=caller,
-            messages=[{"role": "user", "content": text if isinstance(text, str) else codec.decode(ids)}],
-            prompt=Prompt(ids=ids, stop_ids=codec.stop_ids, max_tokens=0),
-            stops=(),
-            stream=False,
-            raw=True,
-            embeds=True,
-            asked_at=asked_at,
-        )
-
-    def _prompt(
-        self,
-        request: Sampling,
-        ids: tuple[int, ...],
-        *,
-        worker: Worker,
-        limit: int | None,
-        top: int | None,
-        grammar: str | None = None,
-    ) -> Prompt:
-        _check_abilities(request, worker=worker, grammar=grammar)
-        # An upstream knows how long its texts may be; we do not.
-        room = self.options.max_tokens if worker.takes_text else self.options.context - len(ids)
-        if room < (0 if limit == 0 else 1):
-            raise UsageError("serve.context_overflow", tokens=len(ids), context=self.options.context)
-        decoding = worker.release.decoding
-        temperature = decoding.temperature if request.temperature is None else request.temperature
-        seed = secrets.randbits(31) if request.seed is None and temperature else request.seed or 0
-        return Prompt(
-            ids=ids,
-            stop_ids=worker.codec.stop_ids,
-            max_tokens=min(decoding.max_tokens if limit is None else limit, self.options.max_tokens, room),
-            temperature=temperature,
-            top_p=decoding.top_p if request.top_p is None else request.top_p,
-            seed=seed & 0x7FFF_FFFF,
-            top=top,
-            presence=request.presence_penalty or 0.0,
-            frequency=request.frequency_penalty or 0.0,
-            bias=request.bias,
-            grammar=grammar,
-        )
-
     def _releases(self) -> set[str]:
         """Ids of what is served now."""
         return {worker.identity for worker in self.pool.named}
@@ -475,12 +293,6 @@ class Gateway:
         return True
 
 
-def _repeatable(request: Sampling, worker: Worker) -> bool:
-    """Whether the engine would say the same again."""
-    greedy = not (worker.release.decoding.temperature if request.temperature is None else request.temperature)
-    return greedy or request.seed is not None
-
-
 def _asked(order: Order, *, worker: Worker, manner: Manner) -> Asked:
     return Asked(
         order=order,
@@ -496,12 +308,6 @@ def _asked(order: Order, *, worker: Worker, manner: Manner) -> Asked:
     )
 
 
-def _said(sent: dict[str, Any], seen: Message) -> dict[str, Any]:
-    """A message as it goes upstream, with the words that the screen left of it."""
-    plain = isinstance(sent.get("content"), str)
-    return {**sent, "content": seen.content} if plain or seen.content else sent
-
-
 def _held_to(order: Order) -> tuple[str, ...]:
     """What an answer passed on its way out."""
     rules = () if order.screening is None else order.screening.screen.rules
@@ -510,22 +316,6 @@ def _held_to(order: Order) -> tuple[str, ...]:
 
 def _nothing() -> None:
     """A request that was answered before, or is refused, has no engine to give back."""
-
-
-def _check_ids(ids: Iterable[int], *, codec: Codec) -> None:
-    if unknown := [id_ for id_ in ids if id_ >= codec.vocab_size]:
-        raise UsageError("serve.unknown_id", id=unknown[0], size=codec.vocab_size)
-
-
-def _check_abilities(request: Sampling, *, worker: Worker, grammar: str | None) -> None:
-    """Refuse what this worker's engine cannot, before it is asked."""
-    _check_ids((id_ for id_, _ in request.bias), codec=worker.codec)
-    if grammar is not None:
-        worker.need("grammar")
-    if request.bias:
-        worker.need("logit_bias")
-    if request.presence_penalty or request.frequency_penalty:
-        worker.need("penalties")
 
 
 def _made(order: Callable[..., Order], lease: Lease) -> Order:
