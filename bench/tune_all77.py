@@ -29,6 +29,7 @@ from seekloop.artifact.kinds import Checkpoint, Dataset
 from seekloop.artifact.rows import Row
 from seekloop.runtime.bases import open_base
 from seekloop.system.files import write_whole
+from seekloop.text.normalize import key
 
 __all__ = ["CASES", "measures"]
 
@@ -101,9 +102,9 @@ def _rows(data: Path, tests: int, *, share: float) -> tuple[list[Row], list[Row]
     """Train rows that repeat no test text, and so many test rows of each intent, those of lowest digest."""
     with (data / _file / "test.csv").open(encoding="utf-8", newline="") as file:
         asked = list(csv.DictReader(file))
-    texts = {_plain(row["text"]) for row in asked}
+    texts = {key(row["text"]) for row in asked}
     with gzip.open(data / _file / "train.csv.gz", "rt", encoding="utf-8", newline="") as file:
-        learned = [row for row in csv.DictReader(file) if _plain(row["text"]) not in texts]
+        learned = [row for row in csv.DictReader(file) if key(row["text"]) not in texts]
     limit = max(1, round(tests * share))
     return _lowest(learned, share=share), _lowest(asked, at_most=limit)
 
@@ -118,10 +119,6 @@ def _lowest(rows: Iterable[dict[str, str]], *, share: float = 1.0, at_most: int 
         count = max(1, round(len(ranked) * share)) if at_most is None else at_most
         found += [banking_row(text, intent) for text in ranked[:count]]
     return found
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.lower().split())
 
 
 if __name__ == "__main__":
