@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-import sys
 
 import uvicorn
 
@@ -18,9 +17,6 @@ _last_words_s = 5
 """How long cancelled requests may take to tell their clients."""
 _collect_after = (5_000, 20, 20)
 """Objects made, and younger collections, before each of the three ages is looked through."""
-_turn_s = 0.0005
-"""How long the loop may keep Python to itself while the thread that records wants it: at each of its ten calls of the
-database in a commit that thread has to win it back, and everybody waits for the commit."""
 _settle_s = 0.1
 """For requests that are on their way through the socket."""
 
@@ -61,7 +57,6 @@ class Listener(uvicorn.Server):
             gc.collect()
             gc.freeze()
             gc.set_threshold(*_collect_after)
-            sys.setswitchinterval(_turn_s)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let nobody new in, read what was sent before, then drain the gateway while connections end."""

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -33,10 +32,12 @@ from seekloop.serve.upstream.relay import Relayed
 from seekloop.system import digests
 from seekloop.system.clock import Clock
 from seekloop.system.errors import EngineError
+from seekloop.system.random_ids import RandomIds
 
 __all__ = ["Keeps", "Order", "Reply"]
 
 _logger = logging.getLogger("seekloop.serve")
+_ids = RandomIds(32)
 
 
 class Keeps(Protocol):
@@ -115,7 +116,7 @@ class Reply:
         turn: Turn | None = None,
     ) -> None:
         worker = lease.worker
-        self.id = f"ans_{secrets.token_hex(16)}"
+        self.id = f"ans_{_ids.next()}"
         self.release = worker.identity
         self.created = clock.now()
         self.content = ""

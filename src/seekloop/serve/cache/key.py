@@ -10,6 +10,8 @@ from typing import Any
 
 __all__ = ["key_of", "scope_of"]
 
+_simple = frozenset({str, int, float, bool, type(None)})
+
 
 def key_of(order: object, *, tenant: str, release: str, aside: Collection[str], also: Sequence[str] = ()) -> str:
     """Digest of tenant, release and every field of an order, in hex.
@@ -34,40 +36,41 @@ def scope_of(
 
 
 def _digest(*texts: str, order: object, aside: Collection[str]) -> str:
-    digest = hashlib.sha256()
-    for part in (text.encode() for text in texts):
-        # With its length, so that no two lists of parts are one text.
-        digest.update(b"%d:%b" % (len(part), part))
-    for part in _parts(order, aside):
-        digest.update(b"%d:%b" % (len(part), part))
-    return digest.hexdigest()
+    # Each part with its length, so that no two lists of parts are one text.
+    parts = [f"{len(part)}:{part}" for part in (*texts, *_parts(order, aside))]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
-def _parts(value: object, aside: Collection[str]) -> list[bytes]:
+def _parts(value: object, aside: Collection[str]) -> list[str]:
     """The fields by name: two of them may swap their values."""
-    found: list[bytes] = []
+    found: list[str] = []
     for name, inner in vars(value).items():
         if name in aside:
             continue
-        found.append(name.encode())
-        if type(inner) is tuple and inner and type(inner[0]) is int:
+        found.append(name)
+        kind = type(inner)
+        if kind in _simple:
+            found.append(repr(inner))
+        elif kind is tuple and inner and type(inner[0]) is int:
             found.append(_numbers(inner))
         elif dataclasses.is_dataclass(inner):
             found += _parts(inner, aside)
         else:
-            found.append(_plain(inner).encode())
+            found.append(_plain(inner))
     return found
 
 
-def _numbers(values: tuple[Any, ...]) -> bytes:
+def _numbers(values: tuple[Any, ...]) -> str:
     try:
-        return array("q", values).tobytes()
+        return array("q", values).tobytes().hex()
     except (TypeError, OverflowError):
-        return repr(values).encode()
+        return repr(values)
 
 
 def _plain(value: Any) -> str:
     """A text that differs where values do; sets and mappings in one order, whichever they came in."""
+    if type(value) in _simple:
+        return repr(value)
     if isinstance(value, frozenset | set):
         return f"{{{','.join(sorted(_plain(item) for item in value))}}}"
     if isinstance(value, Mapping):

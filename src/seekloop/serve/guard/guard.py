@@ -307,7 +307,7 @@ class Guard:
         return (dt.date.fromisoformat(day) - dt.timedelta(days=self.options.window_days - 1)).isoformat()
 
     def _today(self) -> str:
-        return self._clock.now().astimezone(dt.UTC).date().isoformat()
+        return self._clock.now().date().isoformat()
 
 
 def scope_of(caller: Caller) -> str:
