@@ -35,8 +35,8 @@ class Chain:
     def __init__(self, key: bytes) -> None:
         whole = hashlib.sha256(key).digest() if len(key) > _block else key
         padded = whole.ljust(_block, b"\0")
-        # What the key alone makes of both hashes, so that no signature begins with it. And `hmac` gives up Python's lock:
-        # the thread that records would have to win it back in the middle of a transaction.
+        # What the key alone makes of both hashes, so that no signature begins with it. And `hmac` gives up Python's
+        # lock, which the thread that records would have to win back in the middle of a transaction.
         self._started = tuple(hashlib.sha256(bytes(byte ^ pad for byte in padded)) for pad in (_inner, _outer))
 
     def sign(self, *values: int | str) -> str:
