@@ -180,5 +180,5 @@ def _read(out: IO[str], put: Callable[[str], None], *, lines: int) -> None:
         put(out.readline())
 
 
-# Threads that wait for each other by spinning lose nearly all speed on cores that are shared: see design/engines.md.
-_environment = {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
+# Threads that wait for each other spin for some microseconds, then sleep: see design/engines.md.
+_environment = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000", "PYTHONUNBUFFERED": "1"}
