@@ -41,10 +41,7 @@ class Chain:
 
     def sign(self, *values: int | str) -> str:
         """HMAC-SHA256, in hex, of the canonical JSON of `values`."""
-        first, second = (started.copy() for started in self._started)
-        first.update(digests.canonical(values))
-        second.update(first.digest())
-        return second.hexdigest()
+        return self._mac(digests.canonical(values))
 
     def holds(self, mac: str, *values: int | str) -> bool:
         """Whether `mac` is the signature of `values`."""
@@ -88,7 +85,6 @@ class Chain:
         Raises:
             LedgerError: an event is missing, was changed, or does not follow from the one before; its number is named.
         """
-        inner, outer = self._started
         for row in rows:
             after += 1
             seq, kind, subject, at, actor, facts, before, mac = row
@@ -104,13 +100,17 @@ class Chain:
                 ).encode()
             except (TypeError, UnicodeEncodeError) as error:  # SQLite keeps whatever type it is given
                 raise LedgerError("artifact.chain_broken", seq=after) from error
-            first, second = inner.copy(), outer.copy()
-            first.update(text)
-            second.update(first.digest())
-            if second.hexdigest() != mac:
+            if self._mac(text) != mac:
                 raise LedgerError("artifact.chain_broken", seq=after)
             prev = mac
             yield row
+
+    def _mac(self, text: bytes) -> str:
+        inner, outer = self._started
+        first, second = inner.copy(), outer.copy()
+        first.update(text)
+        second.update(first.digest())
+        return second.hexdigest()
 
 
 def event_of(row: EventRow) -> Event:

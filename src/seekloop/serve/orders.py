@@ -25,6 +25,8 @@ from seekloop.system.errors import UsageError
 
 __all__ = ["Orders"]
 
+_Make = functools.partial[Order]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Orders:
@@ -41,7 +43,7 @@ class Orders:
             UsageError: it is too long, or the engine cannot do what is asked.
             ModelError: it needs what the model's family does not have.
         """
-        make = functools.partial(_order, request, caller=caller, manner=manner, asked_at=asked_at)
+        make = _begun(request, caller=caller, manner=manner, asked_at=asked_at)
         return (self._chat_text if worker.takes_text else self._chat_ids)(request, worker=worker, make=make)
 
     def raw(
@@ -59,7 +61,7 @@ class Orders:
         Raises:
             UsageError: it is too long, has ids that the model has not, or the engine cannot do what is asked.
         """
-        make = functools.partial(_order, request, caller=caller, manner=manner, asked_at=asked_at)
+        make = _begun(request, caller=caller, manner=manner, asked_at=asked_at)
         return (self._raw_text if worker.takes_text else self._raw_ids)(request, prompt, worker=worker, make=make)
 
     def embedding(
@@ -88,7 +90,7 @@ class Orders:
             asked_at=asked_at,
         )
 
-    def _chat_ids(self, request: ChatRequest, *, worker: Worker, make: functools.partial[Order]) -> Order:
+    def _chat_ids(self, request: ChatRequest, *, worker: Worker, make: _Make) -> Order:
         sent = [message.as_message() for message in request.messages]
         # What does not fit is refused before anything reads its text.
         prompt = self._chat_prompt(request, sent, worker=worker)
@@ -104,7 +106,7 @@ class Orders:
             screening=screening,
         )
 
-    def _chat_text(self, request: ChatRequest, *, worker: Worker, make: functools.partial[Order]) -> Order:
+    def _chat_text(self, request: ChatRequest, *, worker: Worker, make: _Make) -> Order:
         """The messages as they came, for an upstream that makes ids of them itself."""
         sent = [message.as_sent() for message in request.messages]
         screening = None
@@ -124,24 +126,19 @@ class Orders:
         )
 
     def _raw_ids(
-        self,
-        request: CompletionRequest,
-        prompt: str | Sequence[int],
-        *,
-        worker: Worker,
-        make: functools.partial[Order],
+        self, request: CompletionRequest, prompt: str | Sequence[int], *, worker: Worker, make: _Make
     ) -> Order:
         codec = worker.codec
         ids = codec.raw_ids(prompt) if isinstance(prompt, str) else tuple(prompt)
         _check_ids(ids, codec=codec)
         text = prompt if isinstance(prompt, str) else codec.decode(ids)
         # As in a conversation: what does not fit is refused before anything reads its text.
-        drawn = self._prompt(request, ids, worker=worker, limit=request.max_tokens, top=request.logprobs)
+        drawn = self._raw_prompt(request, ids, worker=worker)
         screening = self._looked_at([Message(role="user", content=text)])
         if screening is not None and screening.changed:
             text = screening.messages[0].content
             ids = codec.raw_ids(text)
-            drawn = self._prompt(request, ids, worker=worker, limit=request.max_tokens, top=request.logprobs)
+            drawn = self._raw_prompt(request, ids, worker=worker)
         return make(
             messages=[{"role": "user", "content": text}],
             prompt=drawn,
@@ -152,18 +149,13 @@ class Orders:
         )
 
     def _raw_text(
-        self,
-        request: CompletionRequest,
-        prompt: str | Sequence[int],
-        *,
-        worker: Worker,
-        make: functools.partial[Order],
+        self, request: CompletionRequest, prompt: str | Sequence[int], *, worker: Worker, make: _Make
     ) -> Order:
         text = prompt if isinstance(prompt, str) else json.dumps(prompt)
         screening = self._looked_at([Message(role="user", content=text)])
         if screening is not None and screening.changed:
             prompt = text = screening.messages[0].content
-        drawn = self._prompt(request, (), worker=worker, limit=request.max_tokens, top=request.logprobs)
+        drawn = self._raw_prompt(request, (), worker=worker)
         return make(
             messages=[{"role": "user", "content": text}],
             prompt=drawn,
@@ -189,6 +181,9 @@ class Orders:
             top=request.top,
             grammar=answer_grammar(request, worker.codec),
         )
+
+    def _raw_prompt(self, request: CompletionRequest, ids: tuple[int, ...], *, worker: Worker) -> Prompt:
+        return self._prompt(request, ids, worker=worker, limit=request.max_tokens, top=request.logprobs)
 
     def _prompt(
         self,
@@ -223,9 +218,10 @@ class Orders:
         )
 
 
-def _order(request: Sampling, *, caller: Caller, manner: Manner, asked_at: float, **asked: Any) -> Order:
-    """An order with what its request says, whatever it asks for."""
-    return Order(
+def _begun(request: Sampling, *, caller: Caller, manner: Manner, asked_at: float) -> _Make:
+    """An order's beginning: what its request says, whatever it asks for."""
+    return functools.partial(
+        Order,
         caller=caller,
         stops=request.stops,
         user=request.user,
@@ -233,7 +229,6 @@ def _order(request: Sampling, *, caller: Caller, manner: Manner, asked_at: float
         consent=manner.consents(request.store),
         stream=bool(request.stream),
         asked_at=asked_at,
-        **asked,
     )
 
 
