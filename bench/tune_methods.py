@@ -3,8 +3,9 @@
 `python -m bench.tune_methods FOLDER [METHOD…]` measures all of them or some; FOLDER holds `banking77/` and
 `llamafactory_demo/`. Each runs in a process of its own, so that peak memory is its own.
 
-Which ten matters more than which method: LoRA's own figure is the mean over five draws, of seeds 0 to 4, and all other
-methods are compared with it on the first ten by name. A draw that was measured is kept in `runs/`: killed, it goes on.
+Which ten matters more than which method: LoRA's own figure, with and without a classification head, is the mean over
+five draws, of seeds 0 to 4, and all other methods are compared with it on the first ten by name. A draw that was
+measured is kept in `runs/`: killed, it goes on.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ SMALL_STEPS = {"epochs": 6, "rows_per_step": 4}
 """Virtual tokens still learn where adapters are done."""
 METHODS: dict[str, dict[str, Any]] = {
     "lora": {"method": {"type": "lora"}},
+    "lora_head": {"method": {"type": "lora"}, "objective": {"type": "classify"}},
     "lora_by_name": {"method": {"type": "lora"}},
     "lora_as_listed": {"method": {"type": "lora"}},
     "lora_mlp": {"method": {"type": "lora_mlp"}},
@@ -91,7 +93,7 @@ METHODS: dict[str, dict[str, Any]] = {
 """Name -> what its tune spec says; all else is at its default."""
 AS_LISTED = "lora_as_listed"
 """LoRA again, on the ten intents that the file lists first: five of them are about one card on its way."""
-DRAWN, DRAWS = "lora", range(5)
+DRAWN, DRAWS = ("lora", "lora_head"), range(5)
 """LoRA on intents that seeds draw."""
 KEPT = harness.REPOSITORY / "runs" / "tune_methods"
 ASKED = {"engine": "torch", "max_tokens": 32}
@@ -110,24 +112,24 @@ def measures(data: Path, names: Iterable[str] = METHODS) -> list[Callable[[], Se
 
 
 def _measure(data: Path, name: str) -> Sequence[Record]:
-    if name == DRAWN:
-        return _measure_draws(data)
+    if name in DRAWN:
+        return _measure_draws(data, name)
     which = f"first {INTENTS} intents {'as listed' if name == AS_LISTED else 'by name'}"
     return _records(name, [_found(data, name)], which=which)
 
 
-def _measure_draws(data: Path) -> Sequence[Record]:
+def _measure_draws(data: Path, name: str) -> Sequence[Record]:
     """The figures over all draws: rows pooled, costs in the middle."""
     found = []
     for draw in DRAWS:
-        kept = KEPT / provenance.code_version().rpartition(".")[2] / f"{DRAWN}-{draw}.json"
+        kept = KEPT / provenance.code_version().rpartition(".")[2] / f"{name}-{draw}.json"
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(kept, json.dumps(_found(data, DRAWN, str(draw))).encode())
+            write_whole(kept, json.dumps(_found(data, name, str(draw))).encode())
         found.append(json.loads(kept.read_text("utf-8")))
     shares = (f"{one['right'] / one['n']:.3f} ({one['accuracy_among_labels']:.3f})" for one in found)
     which = f"{INTENTS} intents drawn with each of the seeds 0 to {len(found) - 1} (among labels): {', '.join(shares)};"
-    return _records(DRAWN, found, which=which)
+    return _records(name, found, which=which)
 
 
 def _found(data: Path, *case: str) -> dict[str, float]:
@@ -166,6 +168,7 @@ def _records(name: str, found: Sequence[dict[str, float]], *, which: str) -> Seq
             **facts,
         )
         for key, unit, better in FIGURES
+        if key in found[0]
     ]
     return [accuracy, *others]
 
@@ -224,21 +227,27 @@ def _child(data: Path, name: str, draw: int | None) -> dict[str, float]:
         seconds = time.perf_counter() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         inputs = evaluate.EvaluateInputs(checkpoint=tuned, dataset=dataset)
-        free, among = (
-            evaluate.run(evaluate.EvaluateSpec.parse({**ASKED, "ask": {"answers": way}}), inputs, ctx=ctx)
-            for way in ("free", "constrained")
-        )
-        accuracy = free.figure("accuracy")
-        before, after = (_general_loss(each, data, ctx=ctx) for each in (base, tuned))
+        accuracy = evaluate.run(evaluate.EvaluateSpec.parse(ASKED), inputs, ctx=ctx).figure("accuracy")
         return {
             "right": round(accuracy.value * accuracy.n),
             "n": accuracy.n,
-            "accuracy_among_labels": among.figure("accuracy").value,
-            "perplexity_rise": math.exp(after - before),
+            **({} if spec.objective.type == "classify" else _written(tuned, base, inputs=inputs, data=data, ctx=ctx)),
             "trained_share": _trained_share(spec, base, dataset=dataset, ctx=ctx),
             "peak_mb": peak,
             "train_s": seconds,
         }
+
+
+def _written(
+    tuned: Checkpoint, base: Checkpoint, *, inputs: evaluate.EvaluateInputs, data: Path, ctx: RunContext
+) -> dict[str, float]:
+    """What is measured of a model that writes; one with a head does not."""
+    among = evaluate.run(evaluate.EvaluateSpec.parse({**ASKED, "ask": {"answers": "constrained"}}), inputs, ctx=ctx)
+    before, after = (_general_loss(each, data, ctx=ctx) for each in (base, tuned))
+    return {
+        "accuracy_among_labels": among.figure("accuracy").value,
+        "perplexity_rise": math.exp(after - before),
+    }
 
 
 def dataset_of(rows: tuple[Sequence[Row], Sequence[Row]], *, ctx: RunContext) -> Dataset:
