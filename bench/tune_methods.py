@@ -48,6 +48,7 @@ from seekloop.system.files import write_whole
 from seekloop.system.spec import Spec
 from seekloop.text.normalize import key
 from seekloop.tune.methods.build import build
+from seekloop.tune.objective_spec import ClassifyObjective
 
 __all__ = [
     "ASKED",
@@ -228,10 +229,11 @@ def _child(data: Path, name: str, draw: int | None) -> dict[str, float]:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         inputs = evaluate.EvaluateInputs(checkpoint=tuned, dataset=dataset)
         accuracy = evaluate.run(evaluate.EvaluateSpec.parse(ASKED), inputs, ctx=ctx).figure("accuracy")
+        classifies = isinstance(spec.objective, ClassifyObjective)
         return {
             "right": round(accuracy.value * accuracy.n),
             "n": accuracy.n,
-            **({} if spec.objective.type == "classify" else _written(tuned, base, inputs=inputs, data=data, ctx=ctx)),
+            **({} if classifies else _written(tuned, base, inputs=inputs, data=data, ctx=ctx)),
             "trained_share": _trained_share(spec, base, dataset=dataset, ctx=ctx),
             "peak_mb": peak,
             "train_s": seconds,
