@@ -128,8 +128,8 @@ def _measure_draws(data: Path, name: str) -> Sequence[Record]:
             kept.parent.mkdir(parents=True, exist_ok=True)
             write_whole(kept, json.dumps(_found(data, name, str(draw))).encode())
         found.append(json.loads(kept.read_text("utf-8")))
-    shares = (f"{one['right'] / one['n']:.3f} ({one['accuracy_among_labels']:.3f})" for one in found)
-    which = f"{INTENTS} intents drawn with each of the seeds 0 to {len(found) - 1} (among labels): {', '.join(shares)};"
+    shares = ", ".join(f"{one['right'] / one['n']:.3f}" for one in found)
+    which = f"{INTENTS} intents drawn with each of the seeds 0 to {len(found) - 1}: {shares};"
     return _records(name, found, which=which)
 
 
