@@ -137,6 +137,11 @@ def test_the_task_and_the_rank_decide_the_order(task, rows, chosen):
     assert found is not None and found.method == chosen
 
 
+def test_a_head_is_named_where_the_rows_teach_labels_and_only_there():
+    told = [any("classify" in note for note in advise(replace(SMALL, task=task)).notes) for task in ("classify", "chat")]
+    assert told == [True, False]
+
+
 def test_a_deadline_that_only_the_last_layers_meet_whole_is_theirs():
     lora, last = (candidate(SMALL, name).seconds for name in ("lora", "last_layers"))
     advice = advise(replace(SMALL, deadline_s=(lora + last) / 2))

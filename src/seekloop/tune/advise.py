@@ -119,6 +119,8 @@ def advise(question: Question) -> Advice:
     chosen = next((one for one in fitting if one.whole), fitting[0] if fitting else None)
     notes = [f"assumed: {text}" for text in question.assumed]
     notes.append(f"order of methods: {rule['source']}")
+    if question.task == "classify":
+        notes.append(rules()["heads"]["note"])
     here = "" if question.machine.local else " was not measured"
     notes.append(f"{question.machine.name}{here}: {question.machine.source}")
     return Advice(chosen=chosen, candidates=candidates, notes=tuple(notes))
