@@ -23,16 +23,18 @@ from seekloop.runtime.generate.engine_process import EngineProcess, InProcess, v
 from seekloop.runtime.generate.likelihood import Fork, Likelihood, check_fork
 from seekloop.runtime.generate.limits import check_fits, check_reads
 from seekloop.runtime.generate.llamacpp_config import WorkerConfig
+from seekloop.runtime.http.connection import Broken, Waits
+from seekloop.runtime.http.connections import Connections
+from seekloop.runtime.http.events import Events
 from seekloop.system.errors import EngineError
 
 __all__ = ["LlamaCpp"]
 
 _module = "seekloop.runtime.generate.llamacpp_worker"
 _engine = "llama.cpp"
+_ok = 200
 _here = "http://localhost"
 """What requests over a socket of the file system are addressed to."""
-_limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
-_data = "data: "
 _ready_s = 120.0
 _greedy: Mapping[str, Any] = MappingProxyType({"temperature": 0.0, "samplers": ["top_k"], "top_k": 1})
 _first_look = 256
@@ -71,11 +73,11 @@ class LlamaCpp(InProcess):
         self._ends = frozenset(config.stop_ids) or _ends_of_itself
         self._context = min(config.context, _wait_until_ready(process, address=address, config=config))
         # The server ends connections after a stream, sometimes just as the next request would use them again.
-        self._client = httpx2.AsyncClient(
-            base_url=_here if config.socket else address,
-            headers=_authorization(config.key),
-            timeout=httpx2.Timeout(None, connect=process.silence_s),
-            transport=httpx2.AsyncHTTPTransport(uds=config.socket or None, limits=_limits),
+        self._connections = Connections(
+            _here if config.socket else address,
+            headers={**_authorization(config.key), "Connection": "close"},
+            waits=Waits(connect_s=process.silence_s),
+            socket=config.socket,
         )
         self._turns = asyncio.Semaphore(config.streams)
         self._embedding = Beside(functools.partial(start, embeds=True, streams=1, draft=None))
@@ -167,7 +169,7 @@ class LlamaCpp(InProcess):
                 async with contextlib.aclosing(self._answer(prompt)) as tokens:
                     async for token in tokens:
                         yield token
-            except httpx2.HTTPError as error:
+            except Broken as error:
                 raise await self._process.broken(error) from error
             finally:
                 watch.cancel()
@@ -256,7 +258,7 @@ class LlamaCpp(InProcess):
 
     async def _mean(self, ids: Sequence[int]) -> tuple[float, ...]:
         async with self._turns:
-            told = await self._asked("/embedding", {"content": list(ids), "embd_normalize": _as_it_is})
+            told = await self._asked("embedding", {"content": list(ids), "embd_normalize": _as_it_is})
         ((vector,),) = [one["embedding"] for one in told]
         return tuple(vector)
 
@@ -282,7 +284,7 @@ class LlamaCpp(InProcess):
         """What the engine tells of each id that it generates after `context`, greedily."""
         async with self._turns:
             cached = warm or self._config.cache_prompt
-            told = await self._asked("/completion", {"prompt": context, "cache_prompt": cached, **body, **_greedy})
+            told = await self._asked("completion", {"prompt": context, "cache_prompt": cached, **body, **_greedy})
         steps: list[Any] = told["completion_probabilities"]
         return steps
 
@@ -290,12 +292,12 @@ class LlamaCpp(InProcess):
         """What the engine answers, whole."""
         self._process.check_open()
         try:
-            response = await self._client.post(path, json=body)
-        except httpx2.HTTPError as error:
+            status, said = await self._connections.whole(path, json.dumps(body).encode())
+        except Broken as error:
             raise await self._process.broken(error) from error
-        if response.status_code != httpx2.codes.OK:
-            raise EngineError("runtime.engine_refused", engine=_engine, problem=response.text)
-        return response.json()
+        if status != _ok:
+            raise _refusal(said)
+        return json.loads(said)
 
     async def probe(self) -> None:
         """Ask for the state of the streams, which the engine tells between two tokens, however busy it is.
@@ -305,16 +307,16 @@ class LlamaCpp(InProcess):
         """
         self._process.check_open()
         try:
-            response = await self._client.get("/slots")
-            response.raise_for_status()
-        except httpx2.HTTPError as error:
+            status, said = await self._connections.whole("slots")
+        except Broken as error:
             raise await self._process.broken(error) from error
+        if status != _ok:
+            raise _refusal(said)
 
     async def close(self) -> None:
         """End the process; whoever still waits for an answer gets an error."""
         await self._process.close()
         await asyncio.gather(self._embedding.close(), self._telling.close())
-        await self._client.aclose()
 
     async def _answer(self, prompt: Prompt) -> AsyncGenerator[Token, None]:
         ids = prompt.ids
@@ -347,23 +349,31 @@ class LlamaCpp(InProcess):
             **_sampling(prompt),
             **({} if prompt.top is None else {"n_probs": max(prompt.top, 1)}),
         }
-        async with self._client.stream("POST", "/completion", json=body) as response:
-            if response.status_code != httpx2.codes.OK:
-                problem = (await response.aread()).decode("utf-8", "replace")
-                raise EngineError("runtime.engine_refused", engine=_engine, problem=problem)
-            async for line in response.aiter_lines():
-                if not line.startswith(_data):
-                    continue
+        connection = await self._connections.ask("completion", json.dumps(body).encode())
+        try:
+            status, _ = await connection.head()
+            if status != _ok:
+                raise _refusal(await connection.rest())
+            events = Events()
+            while said := await connection.piece():
                 self._process.heard()
-                part = json.loads(line.removeprefix(_data))
-                if "tokens" not in part:
-                    raise EngineError("runtime.engine_refused", engine=_engine, problem=line)
-                steps = part.get("completion_probabilities") or [None] * len(part["tokens"])
-                for id_, step in zip(part["tokens"], steps, strict=True):
-                    yield id_, None if step is None else _chance(step, id_, top=prompt.top or 0)
-                if part["stop"]:
-                    return
-        raise httpx2.RemoteProtocolError("the answer ends early")
+                for event in events.push(said):
+                    part = json.loads(event)
+                    if "tokens" not in part:
+                        raise _refusal(event)
+                    steps = part.get("completion_probabilities") or [None] * len(part["tokens"])
+                    for id_, step in zip(part["tokens"], steps, strict=True):
+                        yield id_, None if step is None else _chance(step, id_, top=prompt.top or 0)
+                    if part["stop"]:
+                        return
+        finally:
+            self._connections.done(connection)
+        raise Broken("the answer ends early")
+
+
+def _refusal(said: bytes) -> EngineError:
+    """What the engine says instead of an answer, told."""
+    return EngineError("runtime.engine_refused", engine=_engine, problem=said.decode("utf-8", "replace"))
 
 
 def _sampling(prompt: Prompt) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from typing import Any
 from seekloop.runtime.endpoint.served import Endpoint
 from seekloop.runtime.endpoint.wire import OF_REQUEST, authorization
 from seekloop.runtime.generate.backend import Ability, Chance, Prompt, Token
+from seekloop.runtime.http.connection import Broken, Connection, Waits
+from seekloop.runtime.http.connections import Connections
+from seekloop.runtime.http.events import Events
 from seekloop.serve.upstream.asking import Asked
-from seekloop.serve.upstream.connection import Broken, Connection
-from seekloop.serve.upstream.connections import Connections
 from seekloop.serve.upstream.options import UpstreamOptions
-from seekloop.serve.upstream.reading import Events, Heard, heard, problem_of
+from seekloop.serve.upstream.reading import Heard, heard, problem_of
 from seekloop.system.errors import EngineError, UsageError
 
 __all__ = ["Upstream"]
@@ -39,7 +40,10 @@ class Upstream:
     def __init__(self, endpoint: Endpoint, *, options: UpstreamOptions) -> None:
         self.name = f"endpoint {endpoint.url}"
         self._model = endpoint.model
-        self._connections = Connections(endpoint.url, headers=authorization(options.key), options=options)
+        waits = Waits(connect_s=options.connect_s, silence_s=options.silence_s, idle_s=options.idle_s)
+        self._connections = Connections(
+            endpoint.url, headers=authorization(options.key), waits=waits, certificates=options.certificates
+        )
         self._alive = True
 
     async def relay(self, asked: Asked) -> AsyncGenerator[Heard, None]:
@@ -56,7 +60,7 @@ class Upstream:
                     async for piece in _streamed(connection):
                         yield piece
                 else:
-                    yield heard(await _whole(connection))
+                    yield heard(await connection.rest())
             finally:
                 self._connections.done(connection)
         except Broken as error:
@@ -133,17 +137,10 @@ class Upstream:
         if status == 200:
             return connection
         try:
-            problem = problem_of(await _whole(connection))
+            problem = problem_of(await connection.rest())
         finally:
             self._connections.done(connection)
         raise _refusal(status, problem=problem, where=self.name)
-
-
-async def _whole(connection: Connection) -> bytes:
-    pieces = []
-    while piece := await connection.piece():
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 async def _streamed(connection: Connection) -> AsyncGenerator[Heard, None]:

@@ -1,13 +1,13 @@
-"""What an upstream says, read into pieces of an answer: whole bodies, and server-sent events."""
+"""What an upstream says, read into pieces of an answer: from whole bodies, or from events."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Calls", "Events", "Heard", "heard", "problem_of"]
+__all__ = ["Calls", "Heard", "heard", "problem_of"]
 
 _shown = 300
 
@@ -25,27 +25,6 @@ class Heard:
     completion_tokens: int | None = None
     logprobs: Any = None
     """As the upstream wrote them."""
-
-
-class Events:
-    """Server-sent events out of bytes that break off anywhere."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self.done = False
-        """`[DONE]` came."""
-
-    def push(self, data: bytes) -> Iterator[bytes]:
-        """The data of the events that are whole now."""
-        lines = (self._rest + data).split(b"\n")
-        self._rest = lines.pop()
-        for line in lines:
-            if line.startswith(b"data:"):
-                value = line[5:].strip()
-                if value == b"[DONE]":
-                    self.done = True
-                elif value:
-                    yield value
 
 
 class Calls:

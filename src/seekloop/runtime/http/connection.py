@@ -1,9 +1,11 @@
-"""One HTTP/1.1 connection to an upstream: one request at a time, its answer piece by piece as it comes."""
+"""One HTTP/1.1 connection: one request at a time, its answer piece by piece as it comes."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, cast
 
 from seekloop.system.lazy import need
@@ -11,10 +13,34 @@ from seekloop.system.lazy import need
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Broken", "Connection"]
+__all__ = ["Broken", "Connection", "Place", "Waits"]
 
 _full = 256 * 1024
-"""Bytes that may wait for their reader before the upstream is made to wait."""
+"""Bytes that may wait for their reader before the server is made to wait."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a server listens."""
+
+    host: str = ""
+    port: int = 0
+    tls: ssl.SSLContext | None = None
+    """None: it is spoken to in the clear."""
+    socket: str = ""
+    """Path of a socket in the file system, instead of host and port."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waits:
+    """How long is waited for a server."""
+
+    connect_s: float
+    """Longest wait for a connection."""
+    silence_s: float | None = None
+    """Longest wait for the next piece of an answer; None: as long as it takes."""
+    idle_s: float = 0.0
+    """A connection that was not used for so long is not used again."""
 
 
 class Broken(Exception):
@@ -36,10 +62,10 @@ class Connection(asyncio.Protocol):
     """Made by `open`; use it from one task at a time.
 
     Args:
-        silence_s: longest wait for the next piece.
+        silence_s: longest wait for the next piece; None: as long as it takes.
     """
 
-    def __init__(self, *, silence_s: float) -> None:
+    def __init__(self, *, silence_s: float | None) -> None:
         self.served = 0
         """Requests that were answered on it."""
         self.used_at = 0.0
@@ -57,18 +83,19 @@ class Connection(asyncio.Protocol):
         self._problem: str | None = None
 
     @classmethod
-    async def open(
-        cls, host: str, port: int, *, tls: ssl.SSLContext | None, connect_s: float, silence_s: float
-    ) -> Self:
+    async def open(cls, place: Place, waits: Waits) -> Self:
         """Connect.
 
         Raises:
             Broken: nobody listens there, or nobody answered in time.
         """
-        loop = asyncio.get_running_loop()
+        loop, make = asyncio.get_running_loop(), functools.partial(cls, silence_s=waits.silence_s)
         try:
-            async with asyncio.timeout(connect_s):
-                _, made = await loop.create_connection(lambda: cls(silence_s=silence_s), host, port, ssl=tls)
+            async with asyncio.timeout(waits.connect_s):
+                if place.socket:
+                    _, made = await loop.create_unix_connection(make, place.socket)
+                else:
+                    _, made = await loop.create_connection(make, place.host, place.port, ssl=place.tls)
         except (OSError, TimeoutError) as error:
             raise Broken(f"{type(error).__name__} {error}".strip(), unreachable=True) from error
         return made
@@ -80,7 +107,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def open_still(self) -> bool:
-        """Whether the upstream has not closed it."""
+        """Whether the server has not closed it."""
         return not self._ended
 
     def send(self, request: bytes) -> None:
@@ -118,8 +145,19 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         return taken
 
+    async def rest(self) -> bytes:
+        """All of the body that is still to come.
+
+        Raises:
+            Broken: the end did not come.
+        """
+        pieces = []
+        while piece := await self.piece():
+            pieces.append(piece)
+        return b"".join(pieces)
+
     def close(self) -> None:
-        """End it at once: the upstream sees that nobody waits for the rest."""
+        """End it at once: the server sees that nobody waits for the rest."""
         self._ended = True
         if self._transport is not None:
             self._transport.abort()
@@ -129,11 +167,12 @@ class Connection(asyncio.Protocol):
         if self._ended:
             raise Broken(self._problem or "the connection was closed", silent=not self._heard)
         self._waiter = self._loop.create_future()
-        late = self._loop.call_later(self._silence_s, self._too_late)
+        late = None if self._silence_s is None else self._loop.call_later(self._silence_s, self._too_late)
         try:
             await self._waiter
         finally:
-            late.cancel()
+            if late is not None:
+                late.cancel()
             self._waiter = None
 
     def _too_late(self) -> None:
