@@ -138,7 +138,9 @@ def test_the_task_and_the_rank_decide_the_order(task, rows, chosen):
 
 
 def test_a_head_is_named_where_the_rows_teach_labels_and_only_there():
-    told = [any("classify" in note for note in advise(replace(SMALL, task=task)).notes) for task in ("classify", "chat")]
+    told = [
+        any("classify" in note for note in advise(replace(SMALL, task=task)).notes) for task in ("classify", "chat")
+    ]
     assert told == [True, False]
 
 

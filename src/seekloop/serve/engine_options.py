@@ -42,5 +42,8 @@ class EngineOptions(Spec):
     """Answers generated at the same time."""
     context: int = Field(default=2048, ge=16)
     """Tokens of prompt and answer together."""
+    prefix_cache: bool = False
+    """Start from what the engine still knows of a prompt with the same beginning (llama.cpp, OpenVINO). Without it no
+    answer depends in its last bit on what was asked before, and none tells by how fast it comes what others asked."""
     draft: DraftOptions | None = None
     """What guesses the next tokens; None: nothing. Greedy answers stay the same."""

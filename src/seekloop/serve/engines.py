@@ -40,6 +40,7 @@ def _opened(checkpoint: Checkpoint, *, store: Store, options: GatewayOptions) ->
         threads=options.threads,
         streams=options.streams,
         context=options.context,
+        prefix_cache=options.prefix_cache,
         sandbox=options.safety.sandbox,
         draft=_draft(checkpoint, store=store, options=options.draft),
     )

@@ -97,7 +97,7 @@ def test_a_cancelled_stream_makes_room_for_the_next(ctx, gguf):
 
 def test_a_prompt_cache_changes_no_greedy_id_here(ctx, gguf, ragged):
     async def ask(cached):
-        engine = open_async(gguf, store=ctx.store, streams=1, cache_prompt=cached)
+        engine = open_async(gguf, store=ctx.store, streams=1, prefix_cache=cached)
         prompts = [Prompt(ids=tuple(range(60, 60 + n)), stop_ids=frozenset(), max_tokens=8) for n in (20, 30, 40)]
         ids = [[token.id async for token in engine.stream(prompt)] for prompt in prompts]
         await engine.close()

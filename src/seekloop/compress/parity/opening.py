@@ -123,7 +123,7 @@ def _gguf(draft: Drafted) -> Generator[Teller, None, None]:
         threads=1 if file.stat().st_size < _small else settings.threads(),
         streams=1,
         context=_context,
-        cache_prompt=True,
+        prefix_cache=True,
     )
     with Blocking(engine, streams=1) as running:
 

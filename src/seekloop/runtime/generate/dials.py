@@ -20,7 +20,7 @@ class Dials:
     """Answers generated at the same time; there is room for `context` tokens of each."""
     context: int = 2048
     """Tokens of prompt and answer together; at most what the model was made for."""
-    cache_prompt: bool = False
+    prefix_cache: bool = False
     """Start from what is still known of an earlier prompt with the same beginning. Faster for conversations; answers
     may then differ in the last bit, and so in a word, from those of a cold start."""
     silence_s: float = 60.0

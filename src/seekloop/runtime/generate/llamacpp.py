@@ -92,7 +92,7 @@ class LlamaCpp(InProcess):
         threads: int,
         streams: int = 8,
         context: int = 2048,
-        cache_prompt: bool = False,
+        prefix_cache: bool = False,
         silence_s: float = 60.0,
     ) -> Self:
         """As `open`, with the dials one by one.
@@ -101,7 +101,7 @@ class LlamaCpp(InProcess):
             EngineError: it ended or was not ready in time; the end of its log is told.
             MissingPackage: xllamacpp is not installed.
         """
-        dials = Dials(threads=threads, streams=streams, context=context, cache_prompt=cache_prompt, silence_s=silence_s)
+        dials = Dials(threads=threads, streams=streams, context=context, prefix_cache=prefix_cache, silence_s=silence_s)
         return cls.open(model, stop_ids=stop_ids, dials=dials)
 
     @classmethod
@@ -128,7 +128,7 @@ class LlamaCpp(InProcess):
             streams=dials.streams,
             context=dials.context,
             threads=dials.threads,
-            cache_prompt=dials.cache_prompt,
+            cache_prompt=dials.prefix_cache,
             key=process.key,
             parent=process.parent,
             socket=process.socket,

@@ -94,11 +94,11 @@ def open_async(
     threads: int | None = None,
     streams: int = 8,
     context: int = 2048,
-    cache_prompt: bool = False,
+    prefix_cache: bool = False,
     sandbox: Mode = "off",
 ) -> AsyncBackend:
     """As `open_engine`, with the dials one by one."""
-    dials = Dials(threads=threads, streams=streams, context=context, cache_prompt=cache_prompt, sandbox=sandbox)
+    dials = Dials(threads=threads, streams=streams, context=context, prefix_cache=prefix_cache, sandbox=sandbox)
     return open_engine(checkpoint, store=store, engine=engine, dials=dials)
 
 
@@ -111,7 +111,7 @@ def open_engine(checkpoint: Checkpoint, *, store: Store, engine: EngineChoice, d
         engine: "auto" takes what `seekloop bench engines` found fastest here; without that it runs the gguf form on
             llama.cpp, the openvino and onnx forms on OpenVINO and onnxruntime, and all others on torch.
         dials: how it is run. Threads of torch hold for the whole process. llama.cpp and OpenVINO alone know
-            `cache_prompt`, `sandbox` ("require" refuses the others) and `draft`, which the others refuse.
+            `prefix_cache`, `sandbox` ("require" refuses the others) and `draft`, which the others refuse.
 
     Raises:
         EngineError: the engine does not run this form, has not what a dial asks for, or does not start.
@@ -169,7 +169,7 @@ def open_scorer(
                 threads=threads or settings.threads(),
                 streams=1,
                 context=context,
-                cache_prompt=True,
+                prefix_cache=True,
             )
         )
     if chosen == "openvino" and checkpoint.form == "openvino":

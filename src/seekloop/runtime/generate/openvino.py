@@ -78,7 +78,7 @@ class OpenVino(InProcess):
             context=dials.context,
             threads=dials.threads,
             rounding=rounding,
-            prefixes=dials.cache_prompt,
+            prefixes=dials.prefix_cache,
             key=process.key,
             parent=process.parent,
             socket=process.socket,
