@@ -153,7 +153,7 @@ def serve(project: Path, *, engine: str, pace_s: float, options: GatewayOptions)
         opener=_paced(pace_s, options.streams) if engine == "echo" else opener(store, options),
         options=options,
     )
-    with in_thread(gateway) as running:
+    with in_thread(gateway, alone=True) as running:
         print(running.url, flush=True)
         sys.stdin.read()
     ledger.close()

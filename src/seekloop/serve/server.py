@@ -157,11 +157,16 @@ class Running:
 
 
 @contextlib.contextmanager
-def in_thread(gateway: Gateway) -> Iterator[Running]:
-    """Serve `gateway` from a thread with its own event loop, on a free port of 127.0.0.1, until the block ends."""
+def in_thread(gateway: Gateway, *, alone: bool = False) -> Iterator[Running]:
+    """Serve `gateway` from a thread with its own event loop, on a free port of 127.0.0.1, until the block ends.
+
+    Args:
+        gateway: what answers.
+        alone: whether the process is for this gateway only.
+    """
     with _bound("127.0.0.1", 0) as bound:
         url = url_of(bound, tls=gateway.options.access.tls_cert is not None)
-        running = Running(_listener(gateway), url=url, bound=bound)
+        running = Running(_listener(gateway, alone=alone), url=url, bound=bound)
         try:
             yield running
         finally:
