@@ -1,5 +1,6 @@
 """The gateway over real engines: what is served is what was measured."""
 
+import asyncio
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +47,19 @@ def releases(world):
     """Two releases of random models that differ in their weights alone."""
     family = world.codec.card.name
     return [world.release_of(tiny_base(world.ctx, family=family, seed=seed), max_tokens=8) for seed in (0, 1)]
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_the_engine_reads_a_common_beginning_once_where_the_gateway_says_so(ctx, cached):
+    form = compress.run(CompressSpec(method=GgufMethod()), CompressInputs(checkpoint=tiny_base(ctx)), ctx=ctx)
+    options = GatewayOptions(threads=1, streams=1, context=256, prefix_cache=cached)
+
+    async def opened():
+        engine = await opener(ctx.store, options)(form)
+        await engine.close()
+        return engine
+
+    assert asyncio.run(opened())._config.cache_prompt is cached
 
 
 def test_while_weights_change_under_load_each_answer_is_the_one_its_label_gives(world, releases):
