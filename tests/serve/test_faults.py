@@ -221,7 +221,7 @@ def test_sigterm_loses_nobody_who_is_answered_and_nobody_who_waits(project, worl
     base = tiny_base(world.ctx, layers=4, hidden=256)
     spec = CompressSpec(method=GgufMethod(precision="q8_0"))
     gguf = compress.run(spec, CompressInputs(checkpoint=base), ctx=world.ctx)
-    world.promote(world.release_of(gguf, max_tokens=150))
+    world.promote(world.release_of(gguf, max_tokens=800))
     options = GatewayOptions(threads=1, streams=1)
     with (
         ServerProcess(project.project, options=options) as server,
