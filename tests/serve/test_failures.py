@@ -1,6 +1,7 @@
 """Engines die, clients leave, queues fill, the gateway stops: clean errors, and the next request is answered."""
 
 import asyncio
+import contextlib
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -107,32 +108,46 @@ def test_a_client_that_leaves_frees_its_stream_and_leaves_a_row(world, until, st
     assert len(content) < len(LONG)
 
 
-def test_an_answer_that_is_cancelled_before_it_begins_leaves_a_row_and_frees_everything(world):
+@contextlib.asynccontextmanager
+async def asked(world, *, on_free=lambda worker: None, window_s=0.0):
+    """A reply that was just made, and not begun; its rows wait `window_s` for others."""
     release = world.release("a", SCRIPT)
+    worker = await Worker.start(release.id, store=world.ctx.store, opener=world.open, options=GatewayOptions())
+    recorder = Recorder(world.ctx.ledger, window_s=window_s)
+    recorder.start()
+    prompt = Prompt(ids=(1, 2, 3), stop_ids=worker.codec.stop_ids, max_tokens=2)
+    order = Order(caller=Caller(name="c"), messages=[], prompt=prompt, stops=(), stream=True, asked_at=0.0)
+    worker.lease()
+    yield Reply(
+        order, lease=Lease(worker=worker), recorder=recorder, clock=world.ctx.clock, on_free=lambda: on_free(worker)
+    )
+    await recorder.close()
+    await worker.close()
+
+
+def test_an_answer_that_is_cancelled_before_it_begins_leaves_a_row_and_frees_everything(world):
     freed = []
 
     async def scenario():
-        worker = await Worker.start(release.id, store=world.ctx.store, opener=world.open, options=GatewayOptions())
-        recorder = Recorder(world.ctx.ledger, window_s=0.0)
-        recorder.start()
-        prompt = Prompt(ids=(1, 2, 3), stop_ids=worker.codec.stop_ids)
-        order = Order(caller=Caller(name="c"), messages=[], prompt=prompt, stops=(), stream=True, asked_at=0.0)
-        worker.lease()
-        reply = Reply(
-            order,
-            lease=Lease(worker=worker),
-            recorder=recorder,
-            clock=world.ctx.clock,
-            on_free=lambda: freed.append(worker.in_use),
-        )
-        reply.cancel()
-        await reply.ended()
-        await recorder.close()
-        await worker.close()
+        async with asked(world, on_free=lambda worker: freed.append(worker.in_use)) as reply:
+            reply.cancel()
+            await reply.ended()
 
     asyncio.run(scenario())
     assert freed == [0]
     assert rows(world) == [("cancelled", "")]
+
+
+def test_an_answer_that_only_waits_for_its_row_is_complete_whoever_leaves(world):
+    async def scenario():
+        freed = asyncio.Event()
+        async with asked(world, on_free=lambda _: freed.set(), window_s=0.2) as reply:
+            await freed.wait()
+            reply.cancel()
+            await reply.whole()
+
+    asyncio.run(scenario())
+    assert [reason for reason, _ in rows(world)] == ["length"]
 
 
 def test_who_comes_when_the_queue_is_full_is_told_to_come_back(world, until):

@@ -155,7 +155,7 @@ class Reply:
         self._guard: Guard | None = None
         self._first_at: float | None = None
         self._told = Told(worker.codec)
-        self._begun = self._unwanted = False
+        self._generating = self._unwanted = False
         # While the ledger refuses rows, nothing goes out before its row is durable.
         self._live = order.stream and not recorder.failing
         self._out: asyncio.Queue[tuple[Delta | None, int]] = asyncio.Queue()
@@ -229,8 +229,9 @@ class Reply:
     def cancel(self) -> None:
         """Stop generating; what there is so far is recorded. Nothing happens to an answer that is complete."""
         self._unwanted = True
-        # A task that has not begun would be cancelled without a trace, and its row would be missing.
-        if self._begun and not self._task.done():
+        # A task that has not begun would be cancelled without a trace, and its row would be missing; one that has said
+        # all is only waiting for its row.
+        if self._generating:
             self._task.cancel()
 
     def when_ended(self, callback: Callable[[Reply], None]) -> None:
@@ -245,12 +246,13 @@ class Reply:
         await asyncio.wait({self._task})
 
     async def _run(self) -> None:
-        self._begun = True
+        self._generating = True
         try:
             self.finish_reason = "cancelled" if self._unwanted else await self._in_turn()
         except asyncio.CancelledError:
             self.finish_reason = "cancelled"
         finally:
+            self._generating = False
             if self._guard is not None and self._guard.changed:
                 self.chances = []  # they would tell what was kept back
                 if self.relayed is not None:
