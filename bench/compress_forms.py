@@ -29,7 +29,7 @@ from torch.ao.quantization import quantize_dynamic
 from transformers import AutoModelForCausalLM
 
 from bench.foundation import scratch
-from bench.harness import Peer, Record, median_interval
+from bench.harness import Peer, Record, median_record
 from bench.tune_methods import SEED, banking_rows, dataset_of
 from seekloop import compress, evaluate, tune
 from seekloop.artifact.context import RunContext
@@ -124,13 +124,11 @@ def _records(
     print(f"{name}: accuracy {right:.3f}, parent {before:.3f}; {1 - kept:.1%} smaller", flush=True)
     return [
         Record(name=f"{name}_size_cut", value=1 - kept, unit="share", better="higher", n=1, **facts),
-        Record(
-            name=f"{name}_decode_speedup",
-            value=statistics.median(ratios),
+        median_record(
+            f"{name}_decode_speedup",
+            ratios,
             unit="x",
             better="higher",
-            n=len(ratios),
-            ci=median_interval(ratios),
             peer=Peer(name="transformers generate fp32, batch 1", version=transformers.__version__, value=1.0),
             **facts,
         ),

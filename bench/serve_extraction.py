@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from bench.foundation import scratch
-from bench.harness import Record, median_interval, wilson
+from bench.harness import Record, median_record, wilson
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.rows import Message
 from seekloop.model.codec import Codec
@@ -257,13 +257,11 @@ def detection(data: Path) -> Sequence[Record]:
         records += _detected(f"_{name}", caught=len(caught), n=COPIERS, options=options)
         if caught:
             records.append(
-                Record(
-                    name=f"extraction_queries_until_throttled_{name}",
-                    value=statistics.median(caught),
+                median_record(
+                    f"extraction_queries_until_throttled_{name}",
+                    caught,
                     unit="queries",
                     better="lower",
-                    n=len(caught),
-                    ci=median_interval(caught),
                     data=f"of those that were slowed down; nobody is judged before {options.least} queries",
                     seed=SEED,
                 )
