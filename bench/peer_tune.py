@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, TrainerCallback
 
 __all__: list[str] = []
 
@@ -46,7 +46,8 @@ class Watch(TrainerCallback):
 def trl(job: dict[str, Any], rows: list[dict[str, Any]], *, watch: Watch, folder: str) -> str:
     """TRL's SFTTrainer on a PEFT model; returns its version."""
     library = importlib.import_module("trl")
-    model = AutoModelForCausalLM.from_pretrained(job["base"], dtype=torch.float32)
+    bits = BitsAndBytesConfig(**job["bitsandbytes"]) if "bitsandbytes" in job else None
+    model = AutoModelForCausalLM.from_pretrained(job["base"], dtype=torch.float32, quantization_config=bits)
     model = importlib.import_module("peft").PeftModel.from_pretrained(model, job["adapter"], is_trainable=True)
     options = {**_common(job, folder), "train_sampling_strategy": "sequential", **job["trl"]}
     trainer = library.SFTTrainer(

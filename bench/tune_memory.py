@@ -1,102 +1,80 @@
-"""Peak memory of LoRA and QLoRA, each in a process of its own: `make bench-tune_memory`.
+"""QLoRA beside TRL's with bitsandbytes, on the rows of `tune_speed`: peak memory, tokens a second, losses.
 
-The process opens the base, takes a few optimizer steps on rows of a fixed length and says how much memory it ever held.
+There `lora_peak_mb` is the same with the base in full. All start from the same adapter, in processes of their own.
 """
 
 from __future__ import annotations
 
-import functools
-import json
-import resource
-import subprocess
-import sys
-import tempfile
+import statistics
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from bench import harness
-from bench.harness import Record
-from seekloop.runtime.quantised import Quantisation
+from bench.foundation import scratch
+from bench.harness import Peer, Record, median_record
+from bench.tune_speed import BASE, DATA, OURS, SEED, Job, train, trl_command
 
-__all__ = ["measures"]
+__all__ = ["CASES", "Case", "measures"]
 
-MODEL, SEED, STEPS, ROWS, LENGTH, LABELLED = "smollm2-135m", 7, 2, 4, 256, 64
-STORAGES: dict[str, Quantisation | None] = {
-    "lora_peak_mb": None,
-    "qlora_peak_mb": Quantisation(),
-    "qlora_double_peak_mb": Quantisation(double=True),
-    "qlora8_peak_mb": Quantisation(format="int8"),
+ROUNDS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """How the frozen base is held: by us, and by bitsandbytes."""
+
+    storage: dict[str, Any]
+    bitsandbytes: dict[str, Any]
+
+
+_nf4 = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": "float32"}
+CASES = {
+    "qlora": Case(storage={"format": "nf4"}, bitsandbytes=_nf4),
+    "qlora_double": Case(
+        storage={"format": "nf4", "double": True}, bitsandbytes={**_nf4, "bnb_4bit_use_double_quant": True}
+    ),
+    "qlora_int8": Case(storage={"format": "int8"}, bitsandbytes={"load_in_8bit": True}),
 }
-DATA = f"{ROWS} rows of {LENGTH} tokens a step, one row at a time, {LABELLED} labelled"
 
 
-def measures(_data: Path) -> list[Callable[[], Sequence[Record]]]:
-    """One process a storage."""
-    return [functools.partial(_records, name) for name in STORAGES]
+def measures(data: Path) -> list[Callable[[], Sequence[Record]]]:
+    """One measure a case."""
+    return [partial(_measure, data, name) for name in CASES]
 
 
-def _records(name: str) -> list[Record]:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.tune_memory", name], check=True, capture_output=True, text=True, timeout=1800
-    )
-    value = json.loads(done.stdout.splitlines()[-1])
-    data = f"{DATA}; weights {value['weights_mb']:.0f} MB"
+def _measure(data: Path, name: str) -> Sequence[Record]:
+    case = CASES[name]
+    with scratch() as folder:
+        job = Job.of(data, folder)
+        path = job.changed(name, storage=case.storage, bitsandbytes=case.bitsandbytes)
+        rounds = [(train(OURS, path), train(trl_command(), path)) for _ in range(ROUNDS)]
+    ours, theirs = ([run[side] for run in rounds] for side in (0, 1))
+    facts: dict[str, Any] = {"model": BASE, "data": DATA, "seed": SEED}
+
+    def peer(value: Callable[[dict[str, Any]], float]) -> Peer:
+        middle = statistics.median(map(value, theirs))
+        return Peer(name="trl", version=f"{theirs[0]['version']} with bitsandbytes", value=middle)
+
+    def rate(run: dict[str, Any]) -> float:
+        return float(job.tokens / run["seconds"])
+
+    def peak(run: dict[str, Any]) -> float:
+        return float(run["peak_mb"])
+
+    apart = max(abs(one - other) for one, other in zip(ours[0]["losses"], theirs[0]["losses"], strict=True))
     return [
-        Record(name=name, value=value["peak_mb"], unit="MB", better="lower", n=STEPS, model=MODEL, data=data, seed=SEED)
+        median_record(f"{name}_peak_mb", list(map(peak, ours)), unit="MiB", better="lower", peer=peer(peak), **facts),
+        median_record(
+            f"{name}_tokens_per_s", list(map(rate, ours)), unit="tokens/s", better="higher", peer=peer(rate), **facts
+        ),
+        Record(
+            name=f"{name}_loss_curve_max_delta",
+            value=apart,
+            unit="nats",
+            better="lower",
+            n=len(ours[0]["losses"]),
+            **facts,
+        ),
     ]
-
-
-def _child(held: Quantisation | None) -> None:
-    """Train with the base held so, and print the peak."""
-    import torch
-
-    from seekloop.artifact.context import RunContext
-    from seekloop.model.codec import View
-    from seekloop.runtime import models
-    from seekloop.runtime.bases import open_base
-    from seekloop.runtime.train.batching import StepPlan
-    from seekloop.runtime.train.loop import LoopConfig, train
-    from seekloop.runtime.train.methods.lora import Lora, LoraConfig
-    from seekloop.runtime.train.state import Work
-
-    with tempfile.TemporaryDirectory() as scratch:
-        ctx = RunContext.in_folder(Path(scratch), seed=SEED)
-        base = open_base(MODEL, ctx=ctx)
-        codec = models.codec_of(base, store=ctx.store)
-        config = LoraConfig(rank=16, alpha=32.0, targets=codec.card.lora_targets)
-        generator = torch.Generator().manual_seed(SEED)
-        ids = torch.randint(0, 40_000, (ROWS, LENGTH), generator=generator).tolist()
-        unlabelled = (-100,) * (LENGTH - LABELLED)
-        views = [
-            [View(row=str(n), turn=1, ids=tuple(row), labels=(*unlabelled, *row[-LABELLED:]))]
-            for n, row in enumerate(ids)
-        ]
-        model = models.load(base, store=ctx.store, storage=held)
-        train(
-            model,
-            Lora(config=config, storage=held),
-            plan=StepPlan(rows=views, rows_per_step=ROWS, epochs=STEPS, max_steps=None, seed=SEED),
-            config=LoopConfig(
-                learning_rate=1e-3,
-                schedule="constant",
-                warmup=0.0,
-                weight_decay=0.0,
-                max_grad_norm=1.0,
-                tokens_per_batch=LENGTH,
-                pad=codec.pad_id,
-            ),
-            validation=(),
-            work=Work(Path(scratch) / "work"),
-            ctx=ctx,
-        )
-        tensors = [*model.parameters(), *model.buffers()]
-        weights = sum(value.numel() * value.element_size() for value in tensors)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        print(json.dumps({"peak_mb": peak / 1e6, "weights_mb": weights / 1e6}))
-
-
-if __name__ == "__main__":
-    if sys.argv[1:]:
-        _child(STORAGES[sys.argv[1]])
-    else:
-        harness.run("tune_memory", measures(Path()))

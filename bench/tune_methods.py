@@ -1,11 +1,12 @@
-"""Every method of tuning on ten intents of Banking77: accuracy beside what it costs, forgetting included.
+"""Every method of tuning on Banking77: accuracy beside what it costs, forgetting included.
 
-`python -m bench.tune_methods FOLDER [METHOD…]` measures all of them or some; FOLDER holds `banking77/` and
+`python -m bench.tune_methods FOLDER [METHOD…]` measures all of them or some on ten intents, and
+`python -m bench.tune_methods FOLDER --all77 [METHOD…]` on all 77 with few rows each; FOLDER holds `banking77/` and
 `llamafactory_demo/`. Each runs in a process of its own, so that peak memory is its own.
 
-Which ten matters more than which method: LoRA's own figure, with and without a classification head, is the mean over
-five draws, of seeds 0 to 4, and all other methods are compared with it on the first ten by name. A draw that was
-measured is kept in `runs/`: killed, it goes on.
+Which ten matters more than which method: the figures of those in `DRAWN` are the mean over five draws, of seeds 0 to 4,
+and all others are compared with each other on the first ten by name. A draw that was measured is kept in `runs/`:
+killed, it goes on.
 """
 
 from __future__ import annotations
@@ -66,6 +67,9 @@ __all__ = [
 
 SEED = 7
 INTENTS, ROWS_PER_INTENT, TESTS_PER_INTENT = 10, 24, 20
+ALL, ALL_ROWS_PER_INTENT, ALL_TESTS_PER_INTENT = "all", 12, 5
+"""All 77 intents; with all rows it is `tune_all77`."""
+BY_NAME, LISTED = "by name", "as listed"
 GENERAL_ROWS, GENERAL_TOKENS = 40, 256
 SMALL_STEPS = {"epochs": 6, "rows_per_step": 4}
 """Virtual tokens still learn where adapters are done."""
@@ -94,6 +98,7 @@ METHODS: dict[str, dict[str, Any]] = {
 """Name -> what its tune spec says; all else is at its default."""
 AS_LISTED = "lora_as_listed"
 """LoRA again, on the ten intents that the file lists first: five of them are about one card on its way."""
+TEN_ONLY = ("lora_by_name", AS_LISTED)
 DRAWN, DRAWS = ("lora", "lora_head"), range(5)
 """LoRA on intents that seeds draw."""
 KEPT = harness.REPOSITORY / "runs" / "tune_methods"
@@ -115,8 +120,14 @@ def measures(data: Path, names: Iterable[str] = METHODS) -> list[Callable[[], Se
 def _measure(data: Path, name: str) -> Sequence[Record]:
     if name in DRAWN:
         return _measure_draws(data, name)
-    which = f"first {INTENTS} intents {'as listed' if name == AS_LISTED else 'by name'}"
-    return _records(name, [_found(data, name)], which=which)
+    which = LISTED if name == AS_LISTED else BY_NAME
+    told = f"first {INTENTS} intents {which} x {ROWS_PER_INTENT} rows"
+    return _records(name, [_found(data, name, which)], told=told)
+
+
+def _measure_all(data: Path, name: str) -> Sequence[Record]:
+    found = _found(data, name, ALL)
+    return _records(name, [found], told=f"all 77 intents x {ALL_ROWS_PER_INTENT} rows", prefix="banking77_77x12")
 
 
 def _measure_draws(data: Path, name: str) -> Sequence[Record]:
@@ -129,8 +140,8 @@ def _measure_draws(data: Path, name: str) -> Sequence[Record]:
             write_whole(kept, json.dumps(_found(data, name, str(draw))).encode())
         found.append(json.loads(kept.read_text("utf-8")))
     shares = ", ".join(f"{one['right'] / one['n']:.3f}" for one in found)
-    which = f"{INTENTS} intents drawn with each of the seeds 0 to {len(found) - 1}: {shares};"
-    return _records(name, found, which=which)
+    told = f"{INTENTS} intents drawn with each of the seeds 0 to {len(found) - 1}: {shares}; x {ROWS_PER_INTENT} rows"
+    return _records(name, found, told=told)
 
 
 def _found(data: Path, *case: str) -> dict[str, float]:
@@ -142,15 +153,17 @@ def _found(data: Path, *case: str) -> dict[str, float]:
     return found
 
 
-def _records(name: str, found: Sequence[dict[str, float]], *, which: str) -> Sequence[Record]:
+def _records(
+    name: str, found: Sequence[dict[str, float]], *, told: str, prefix: str = "banking77_10"
+) -> Sequence[Record]:
     right, n = (sum(round(one[key]) for one in found) for key in ("right", "n"))
     facts: dict[str, Any] = {
         "model": "smollm2-135m",
-        "data": f"banking77, {which} x {ROWS_PER_INTENT} rows, greedy; general text: alpaca",
+        "data": f"banking77, {told}, greedy; general text: alpaca",
         "seed": SEED,
     }
     accuracy = Record(
-        name=f"banking77_10_accuracy_{name}",
+        name=f"{prefix}_accuracy_{name}",
         value=right / n,
         unit="share",
         better="higher",
@@ -161,7 +174,7 @@ def _records(name: str, found: Sequence[dict[str, float]], *, which: str) -> Seq
     middle = {key: statistics.fmean if key == "accuracy_among_labels" else statistics.median for key, _, _ in FIGURES}
     others = [
         Record(
-            name=f"banking77_10_{key}_{name}",
+            name=f"{prefix}_{key}_{name}",
             value=middle[key](one[key] for one in found),
             unit=unit,
             better=better,
@@ -174,23 +187,31 @@ def _records(name: str, found: Sequence[dict[str, float]], *, which: str) -> Seq
     return [accuracy, *others]
 
 
-def banking_rows(data: Path, *, as_listed: bool = False, draw: int | None = None) -> tuple[list[Row], list[Row]]:
-    """Train and test rows of ten intents: the first by name or as the file lists them, or those that a seed draws.
+def banking_rows(data: Path, *, which: str = BY_NAME) -> tuple[list[Row], list[Row]]:
+    """Train and test rows of some intents; of each intent, the rows of lowest digest.
 
-    Of each intent, the rows of lowest digest.
+    Args:
+        data: holds `banking77/`.
+        which: ten intents, `BY_NAME` the first, or those that the file has first (`LISTED`), or those that a seed
+            draws (its digits); or `ALL` of them, with fewer rows each.
     """
     folder = data / "banking77"
-    listed = json.loads((folder / "categories.json").read_text("utf-8"))
-    intents = (listed if as_listed else sorted(listed))[:INTENTS]
-    if draw is not None:
-        intents = sorted(random.Random(draw).sample(sorted(listed), INTENTS))
+    listed: list[str] = json.loads((folder / "categories.json").read_text("utf-8"))
+    intents = _chosen(listed, which)
+    rows, tests = (ALL_ROWS_PER_INTENT, ALL_TESTS_PER_INTENT) if which == ALL else (ROWS_PER_INTENT, TESTS_PER_INTENT)
     with gzip.open(folder / "train.csv.gz", "rt", encoding="utf-8", newline="") as file:
-        train = _lowest(csv.DictReader(file), intents, ROWS_PER_INTENT)
+        train = _lowest(csv.DictReader(file), intents, rows)
     with (folder / "test.csv").open(encoding="utf-8", newline="") as file:
         asked = {key(row.messages[1].content) for row in train}
         fresh = (row for row in csv.DictReader(file) if key(row["text"]) not in asked)
-        test = _lowest(fresh, intents, TESTS_PER_INTENT)
+        test = _lowest(fresh, intents, tests)
     return train, test
+
+
+def _chosen(listed: Sequence[str], which: str) -> list[str]:
+    by_name = sorted(listed)
+    named = {ALL: by_name, LISTED: list(listed[:INTENTS]), BY_NAME: by_name[:INTENTS]}
+    return named[which] if which in named else sorted(random.Random(int(which)).sample(by_name, INTENTS))
 
 
 def _lowest(rows: Iterable[dict[str, str]], intents: Sequence[str], count: int) -> list[Row]:
@@ -217,11 +238,11 @@ def banking_row(text: str, intent: str) -> Row:
     )
 
 
-def _child(data: Path, name: str, draw: int | None) -> dict[str, float]:
+def _child(data: Path, name: str, which: str) -> dict[str, float]:
     """Train by one method, and measure what came out."""
     with tempfile.TemporaryDirectory() as folder, RunContext.in_folder(Path(folder), seed=SEED) as ctx:
         base = open_base("smollm2-135m", ctx=ctx)
-        dataset = dataset_of(banking_rows(data, as_listed=name == AS_LISTED, draw=draw), ctx=ctx)
+        dataset = dataset_of(banking_rows(data, which=which), ctx=ctx)
         began = time.perf_counter()
         spec = tune.TuneSpec.parse(METHODS[name])
         tuned = tune.run(spec, tune.TuneInputs(dataset=dataset, checkpoint=base), ctx=ctx)
@@ -313,7 +334,11 @@ def _general_views(data: Path, codec: Codec) -> list[View]:
 if __name__ == "__main__":
     if len(sys.argv) < 2 or not Path(sys.argv[1]).is_dir():
         sys.exit("error: which folder holds the public data sets?\nhint: python -m bench.tune_methods FOLDER")
-    if sys.argv[2:3] == ["--child"]:
-        print(json.dumps(_child(Path(sys.argv[1]), sys.argv[3], int(sys.argv[4]) if sys.argv[4:] else None)))
+    folder, words = Path(sys.argv[1]), sys.argv[2:]
+    if words[:1] == ["--child"]:
+        print(json.dumps(_child(folder, *words[1:])))
+    elif words[:1] == ["--all77"]:
+        names = words[1:] or [name for name in METHODS if name not in TEN_ONLY]
+        harness.run("tune", [partial(_measure_all, folder, name) for name in names])
     else:
-        harness.run("tune", measures(Path(sys.argv[1]), sys.argv[2:] or METHODS))
+        harness.run("tune", measures(folder, words or METHODS))

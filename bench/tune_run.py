@@ -11,6 +11,7 @@ from typing import Any
 from seekloop.artifact.context import RunContext
 from seekloop.model.codec import View
 from seekloop.runtime.linear import quicken
+from seekloop.runtime.quantised import Quantisation, quantise
 from seekloop.runtime.train.batching import StepPlan
 from seekloop.runtime.train.loop import LoopConfig, train
 from seekloop.runtime.train.methods.adapters import open_adapter
@@ -39,13 +40,17 @@ def peak_mb() -> float:
 def main() -> None:
     """Train, print."""
     job = json.loads(Path(sys.argv[1]).read_text("utf-8"))
-    model = open_model(Path(job["base"]))
+    base = Path(job["base"])
+    storage = Quantisation(**job["storage"]) if "storage" in job else None
+    model = open_model(base)
     quicken(model)
+    if storage is not None:
+        quantise(model, storage, file=base / "model.safetensors")
     open_adapter(model, Path(job["adapter"]))
     with tempfile.TemporaryDirectory() as folder, RunContext.in_folder(Path(folder), seed=job["seed"]) as ctx:
         state = train(
             model.eval(),
-            Lora(config=read_config(Path(job["adapter"]))),
+            Lora(config=read_config(Path(job["adapter"])), storage=storage),
             plan=plan_of(job),
             config=LoopConfig(
                 learning_rate=job["learning_rate"],

@@ -37,17 +37,22 @@ from seekloop.runtime.train.methods.lora import Lora, LoraConfig
 from seekloop.runtime.weights import open_model
 from seekloop.system import settings
 
-__all__ = ["BASE", "SEED", "Job", "measures", "train"]
+__all__ = ["BASE", "DATA", "OURS", "SEED", "Job", "measures", "train", "trl_command"]
 
 BASE, SEED, RANK, ROWS_PER_STEP, STEPS, ROUNDS, LONGEST = "smollm2-135m", 7, 16, 8, 5, 3, 512
 TORCH = "torch==2.13.0"
-TRL = (TORCH, "trl==1.16.0", "peft==0.21.2", "transformers==5.23.0", "accelerate==1.15.0", "datasets==5.2.0")
+TRL = (
+    *(TORCH, "trl==1.16.0", "peft==0.21.2", "transformers==5.23.0", "accelerate==1.15.0", "datasets==5.2.0"),
+    "bitsandbytes==0.50.2",
+)
 LLAMAFACTORY = (
     *(TORCH, "trl==0.24.0", "peft==0.18.1", "transformers==5.6.0", "accelerate==1.11.0", "datasets==4.0.0"),
     *("omegaconf", "fire", "einops", "sentencepiece", "tiktoken", "protobuf", "scipy", "matplotlib", "pandas"),
     *("pydantic", "pyyaml", "tyro<0.9", "av"),
 )
 DATA = f"llamafactory_demo/alpaca_en_demo, the first {STEPS * ROWS_PER_STEP} rows of at most {LONGEST} tokens"
+OURS = (sys.executable, "-m", "bench.tune_run")
+PEER = REPOSITORY / "bench" / "peer_tune.py"
 DEFAULTS: dict[str, Any] = {"bf16": False}
 """TRL as it comes, but in fp32 as ours, or no loss curve could be compared; bf16 is measured beside it."""
 
@@ -106,27 +111,30 @@ class Job:
             config=json.loads((base / "config.json").read_text("utf-8")),
         )
 
-    def with_trl(self, **options: object) -> Path:
-        """The same job with other options for TRL."""
-        path = self.path.with_name(f"job-{len(options)}-{next(iter(options))}.json")
-        path.write_text(json.dumps({**self.value, "trl": options}), "utf-8")
+    def changed(self, name: str, **keys: object) -> Path:
+        """The same job with other values of some keys, in a file of that name."""
+        path = self.path.with_name(f"{name}.json")
+        path.write_text(json.dumps({**self.value, "trl": DEFAULTS, **keys}), "utf-8")
         return path
+
+
+def trl_command() -> list[str]:
+    """What trains a job by TRL; installs it where it is not there."""
+    return [str(peer_python("trl", TRL)), str(PEER), "trl"]
 
 
 def speed(data: Path) -> Sequence[Record]:
     """Ours, TRL and LLaMA-Factory in turn, three rounds; TRL once more in bf16, its own default."""
-    script = str(REPOSITORY / "bench" / "peer_tune.py")
-    trl = [str(peer_python("trl", TRL)), script, "trl"]
+    trl = trl_command()
     installed = peer_python("llamafactory", LLAMAFACTORY, without_dependencies=["llamafactory==0.9.5"])
-    factory = [str(installed), script, "llamafactory"]
-    ours = [sys.executable, "-m", "bench.tune_run"]
+    factory = [str(installed), str(PEER), "llamafactory"]
     with scratch() as folder:
         job = Job.of(data, folder)
         runs: dict[str, list[dict[str, Any]]] = {"ours": [], "trl": [], "factory": []}
         for _ in range(ROUNDS):
-            for name, command in (("ours", ours), ("trl", trl), ("factory", factory)):
+            for name, command in (("ours", OURS), ("trl", trl), ("factory", factory)):
                 runs[name].append(train(command, job.path))
-        half = train(trl, job.with_trl(bf16=True))
+        half = train(trl, job.changed("bf16", trl={"bf16": True}))
         peak = _peak_gflops()
     rate = {name: [job.tokens / run["seconds"] for run in found] for name, found in runs.items()}
     middle = {name: statistics.median(found) for name, found in rate.items()}
