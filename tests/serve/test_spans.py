@@ -7,13 +7,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx2
 import pytest
 
+from seekloop.runtime.endpoint.served import open_endpoint
 from seekloop.serve.caller import Caller
+from seekloop.serve.engines import opener
 from seekloop.serve.gateway import Gateway
 from seekloop.serve.keys import Keyring
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.server import in_thread
 from seekloop.serve.telemetry.spans import Spans
 from seekloop.serve.telemetry_options import TelemetryOptions
+from seekloop.serve.upstream.mock import Manner, MockUpstream
 
 memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter", reason="the extra otel")
 SCRIPT = {"Where is my card?": "It is on its way."}
@@ -26,15 +29,15 @@ def telling(world, until):
     """A client of a gateway whose spans are kept, and the spans that have ended."""
 
     @contextlib.contextmanager
-    def telling(**options):
-        world.promote(world.release("a", SCRIPT))
+    def telling(*, release=None, opener=world.open, **options):
+        world.promote(release or world.release("a", SCRIPT))
         kept = memory.InMemorySpanExporter()
         spans = Spans(TelemetryOptions(**options), exporter=kept, at_once=True)
         gateway = Gateway(
             store=world.ctx.store,
             ledger=world.ctx.ledger,
             keyring=Keyring({"k": Caller(name="ann")}),
-            opener=world.open,
+            opener=opener,
             options=GatewayOptions(poll_s=0.01),
             spans=spans,
         )
@@ -167,3 +170,14 @@ def test_spans_arrive_at_an_otlp_receiver_before_the_gateway_is_gone(world, rece
 def test_a_receiver_that_is_away_costs_no_request(world):
     with world.serving(world.release("a", SCRIPT), telemetry={"otlp": "http://127.0.0.1:1/v1/traces"}) as served:
         assert served.ask("Where is my card?").status_code == 200
+
+
+def test_what_an_upstream_had_read_before_is_on_the_span(world, telling):
+    with MockUpstream(Manner(cached=3)) as upstream:
+        release = world.release_of(open_endpoint(f"{upstream.url}#mock", ctx=world.ctx))
+        with telling(release=release, opener=opener(world.ctx.store, GatewayOptions())) as (http, ended):
+            http.post(
+                "/v1/chat/completions", json={"model": "production", "messages": [{"role": "user", "content": "?"}]}
+            )
+            (span,) = ended()
+    assert span.attributes["gen_ai.usage.cache_read.input_tokens"] == 3

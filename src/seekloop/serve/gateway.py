@@ -230,7 +230,11 @@ class Gateway:
             )
             undo.pop_all()
         self._track(reply)
-        reply.when_ended(lambda ended: charge.settle(ended.prompt_tokens, ended.completion_tokens))
+        reply.when_ended(
+            lambda ended: charge.settle(
+                ended.prompt_tokens, ended.completion_tokens, cached_tokens=ended.cached_tokens or 0
+            )
+        )
         reply.when_ended(lambda ended: self.guard.heard(ended.caller, ended.content))
         if lease.shadow is not None and not made.embeds:
             reply.when_ended(functools.partial(self.shadows.offer, by=lease.shadow, order=order))

@@ -196,11 +196,13 @@ def _token(codec: Codec, id_: int, *, logprob: float) -> dict[str, Any]:
     return {"token": codec.decode([id_]), "logprob": logprob, "bytes": list(codec.token_bytes(id_))}
 
 
-def usage(replies: Sequence[Reply]) -> dict[str, int]:
-    """The token counts of answers together."""
+def usage(replies: Sequence[Reply]) -> dict[str, Any]:
+    """The token counts of answers together; how many of the prompts' came from an upstream's cache, where it tells."""
     prompt = sum(reply.prompt_tokens for reply in replies)
     said = sum(reply.completion_tokens for reply in replies)
-    return {"prompt_tokens": prompt, "completion_tokens": said, "total_tokens": prompt + said}
+    counts = {"prompt_tokens": prompt, "completion_tokens": said, "total_tokens": prompt + said}
+    cached = [reply.cached_tokens for reply in replies if reply.cached_tokens is not None]
+    return {**counts, "prompt_tokens_details": {"cached_tokens": sum(cached)}} if cached else counts
 
 
 def _event(value: Mapping[str, Any]) -> bytes:

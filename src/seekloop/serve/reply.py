@@ -181,6 +181,11 @@ class Reply:
         return self.relayed.prompt_tokens if self.relayed else len(self.prompt_ids)
 
     @property
+    def cached_tokens(self) -> int | None:
+        """Of the prompt's, those that an upstream had read before; None: nobody tells."""
+        return self.relayed.cached_tokens if self.relayed and self.look.kept is None else None
+
+    @property
     def completion_tokens(self) -> int:
         """Tokens generated, without the stop id."""
         if self.look.kept is not None:

@@ -49,12 +49,18 @@ class Charge:
         self._day = day
         self._held = held
 
-    def settle(self, prompt_tokens: int = 0, completion_tokens: int = 0) -> None:
-        """Pay for what was really read and said; for nothing where there was no answer."""
+    def settle(self, prompt_tokens: int = 0, completion_tokens: int = 0, *, cached_tokens: int = 0) -> None:
+        """Pay for what was really read and said; for nothing where there was no answer.
+
+        Args:
+            prompt_tokens: of the prompt, all.
+            completion_tokens: of the answer.
+            cached_tokens: of the prompt's, those that had been read before.
+        """
         caller, self._caller = self._caller, None
         if caller is not None:
-            used = prompt_tokens + completion_tokens, self._budgets.price(prompt_tokens, completion_tokens)
-            self._budgets.settle(caller, self._day, held=self._held, used=used)
+            cost = self._budgets.price(prompt_tokens, completion_tokens, cached_tokens=cached_tokens)
+            self._budgets.settle(caller, self._day, held=self._held, used=(prompt_tokens + completion_tokens, cost))
 
 
 class Budgets:
@@ -71,6 +77,8 @@ class Budgets:
         self._clock = clock
         self._poll_s = options.poll_s
         self._prices = round(options.prompt_price * MICRO), round(options.completion_price * MICRO)
+        cached = options.prompt_price if options.cached_prompt_price is None else options.cached_prompt_price
+        self._cached_price = round(cached * MICRO)
         self._process = secrets.token_hex(8)
         self._accounts: dict[str, Account] = {}
         self._opening: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -95,9 +103,10 @@ class Budgets:
             self._task = None
             await self._exchanged()
 
-    def price(self, prompt_tokens: int, completion_tokens: int) -> int:
+    def price(self, prompt_tokens: int, completion_tokens: int, *, cached_tokens: int = 0) -> int:
         """Money in millionths, rounded up: tokens times the price of 1,000 of their kind."""
-        return -(-(prompt_tokens * self._prices[0] + completion_tokens * self._prices[1]) // 1000)
+        read = (prompt_tokens - cached_tokens) * self._prices[0] + cached_tokens * self._cached_price
+        return -(-(read + completion_tokens * self._prices[1]) // 1000)
 
     async def reserve(self, caller: Caller, *, prompt_tokens: int, completion_tokens: int) -> Charge:
         """Count a request, and hold the most that it can use until its charge is settled.

@@ -56,6 +56,8 @@ class AccessOptions(Spec):
     """How often new and revoked keys, and what other processes let keys use, are read."""
     prompt_price: float = Field(default=0.0, ge=0, le=1e6)
     """What 1,000 tokens of a prompt cost."""
+    cached_prompt_price: float | None = Field(default=None, ge=0, le=1e6)
+    """What 1,000 of them cost that an upstream says it had read before; None: as all others."""
     completion_price: float = Field(default=0.0, ge=0, le=1e6)
     """What 1,000 tokens of an answer cost."""
     oidc: OidcOptions | None = None
@@ -66,6 +68,13 @@ class AccessOptions(Spec):
     """File of its private key (PEM)."""
     behind_proxy: bool = False
     """Something in front does TLS: listen on other addresses than this machine's own without it."""
+
+    @model_validator(mode="after")
+    def _cached_is_no_dearer(self) -> Self:
+        # What a request may cost is held before anybody knows how much of it was read before.
+        if self.cached_prompt_price is not None and self.cached_prompt_price > self.prompt_price:
+            raise ValueError("cached_prompt_price must not be above prompt_price")
+        return self
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:

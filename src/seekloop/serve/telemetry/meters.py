@@ -50,6 +50,11 @@ class Meters:
         self.prompt_sizes = Spread("vllm:request_prompt_tokens", "Tokens of a prompt.", bounds=_tokens)
         self.answer_sizes = Spread("vllm:request_generation_tokens", "Tokens of an answer.", bounds=_tokens)
         self.prompt_tokens = Tally("vllm:prompt_tokens", "Tokens that engines read.")
+        self.looked_up = Tally(
+            "vllm:prefix_cache_queries",
+            "Prompt tokens that were looked for in a prefix cache, where an upstream tells.",
+        )
+        self.found_again = Tally("vllm:prefix_cache_hits", "Of these, those that were in it.")
         self.answer_tokens = Tally("vllm:generation_tokens", "Tokens that engines generated.")
         self.finished = Tally("vllm:request_success", "Requests by how they ended.", labels=["finished_reason"])
         self.answers = Tally(
@@ -88,6 +93,9 @@ class Meters:
         self.answer_sizes.add(said)
         self.prompt_tokens.add(by=reply.prompt_tokens)
         self.answer_tokens.add(by=said)
+        if reply.cached_tokens is not None:
+            self.looked_up.add(by=reply.prompt_tokens)
+            self.found_again.add(by=reply.cached_tokens)
         times = reply.times[-said:] if said else []
         if times:
             self.first_token.add(times[0] - order.asked_at)

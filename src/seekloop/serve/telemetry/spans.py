@@ -160,6 +160,9 @@ def _attributes(replies: Sequence[Reply]) -> dict[str, Any]:
         "gen_ai.usage.output_tokens": sum(reply.completion_tokens for reply in replies),
         "seekloop.cache": first.look.outcome,
     }
+    cached = [reply.cached_tokens for reply in replies if reply.cached_tokens is not None]
+    if cached:
+        found["gen_ai.usage.cache_read.input_tokens"] = sum(cached)
     if first.order.stops:
         found["gen_ai.request.stop_sequences"] = list(first.order.stops)
     if first.times:

@@ -42,6 +42,8 @@ class Manner:
     """Anything else is answered instead."""
     cut_after: int | None = None
     """Hang up after so many tokens."""
+    cached: int | None = None
+    """Tokens of a prompt that it says it had read before; None: it says nothing of that."""
     calls: list[dict[str, Any]] = field(default_factory=list)
     """Tool calls that every answer makes instead of saying something."""
 
@@ -141,11 +143,11 @@ class _Protocol(asyncio.Protocol):
         calls = {"tool_calls": [{"index": at, **call} for at, call in enumerate(manner.calls)]} if manner.calls else {}
         self._event({"text": ""} if raw else {"delta": calls}, reason=reason)
         if (asked.get("stream_options") or {}).get("include_usage"):
-            self._event(None, usage=_usage(len(words)))
+            self._event(None, usage=_usage(len(words), manner=manner))
         self._write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
 
     def _event(
-        self, said: dict[str, Any] | None, *, reason: str | None = None, usage: dict[str, int] | None = None
+        self, said: dict[str, Any] | None, *, reason: str | None = None, usage: dict[str, Any] | None = None
     ) -> None:
         choices = [] if said is None else [{"index": 0, **said, "finish_reason": reason}]
         frame = {"id": "mock", "object": "chat.completion.chunk", "model": "mock", "choices": choices, "usage": usage}
@@ -180,8 +182,9 @@ def _reason(asked: dict[str, Any], words: Sequence[str], *, manner: Manner) -> s
     return "length" if asked.get("max_tokens") == len(words) else "stop"
 
 
-def _usage(tokens: int) -> dict[str, int]:
-    return {"prompt_tokens": _usage_prompt, "completion_tokens": tokens, "total_tokens": _usage_prompt + tokens}
+def _usage(tokens: int, *, manner: Manner) -> dict[str, Any]:
+    counts = {"prompt_tokens": _usage_prompt, "completion_tokens": tokens, "total_tokens": _usage_prompt + tokens}
+    return counts if manner.cached is None else {**counts, "prompt_tokens_details": {"cached_tokens": manner.cached}}
 
 
 def _whole(asked: dict[str, Any], words: Sequence[str], *, manner: Manner, raw: bool) -> dict[str, Any]:
@@ -192,7 +195,13 @@ def _whole(asked: dict[str, Any], words: Sequence[str], *, manner: Manner, raw: 
         said["logprobs"] = _logprobs(words, raw=raw)
     choice = {"index": 0, **said, "finish_reason": _reason(asked, words, manner=manner)}
     kind = "text_completion" if raw else "chat.completion"
-    return {"id": "mock", "object": kind, "model": "mock", "choices": [choice], "usage": _usage(len(words))}
+    return {
+        "id": "mock",
+        "object": kind,
+        "model": "mock",
+        "choices": [choice],
+        "usage": _usage(len(words), manner=manner),
+    }
 
 
 def _logprobs(words: Sequence[str], *, raw: bool) -> dict[str, Any]:

@@ -23,6 +23,8 @@ class Heard:
     finish_reason: str | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    """Of the prompt's, those that the upstream had read before."""
     logprobs: Any = None
     """As the upstream wrote them."""
 
@@ -71,10 +73,19 @@ def heard(data: bytes) -> Heard:
             finish_reason=choice.get("finish_reason"),
             prompt_tokens=usage.get("prompt_tokens"),
             completion_tokens=usage.get("completion_tokens"),
+            cached_tokens=_cached(usage) if usage else None,
             logprobs=choice.get("logprobs"),
         )
     except (AttributeError, TypeError, KeyError, IndexError) as error:
         raise ValueError(f"that is no answer of this protocol: {data[:_shown]!r}") from error
+
+
+def _cached(usage: Mapping[str, Any]) -> int | None:
+    """OpenAI, vLLM, SGLang and llama-server say it in details, DeepSeek's API beside the other counts."""
+    details = usage.get("prompt_tokens_details")
+    told = details.get("cached_tokens") if isinstance(details, dict) else None
+    count = usage.get("prompt_cache_hit_tokens") if told is None else told
+    return count if isinstance(count, int) and count >= 0 else None
 
 
 def problem_of(data: bytes) -> str:

@@ -31,6 +31,7 @@ class Relayed:
         """As the upstream wrote them; of a stream, those of all its pieces."""
         self._asked = asked
         self._counts: tuple[int | None, int | None] = (None, None)
+        self._cached: int | None = None
         self._said: list[str] = []
 
     @property
@@ -51,6 +52,11 @@ class Relayed:
         """Tokens of the answer."""
         return tokens_of("".join(self._said)) if self._counts[1] is None else self._counts[1]
 
+    @property
+    def cached_tokens(self) -> int | None:
+        """Of the prompt's, those that the upstream had read before; None: it does not tell."""
+        return None if self._cached is None else min(self._cached, self.prompt_tokens)
+
     def add(self, piece: Heard) -> None:
         """Take what a piece says."""
         self._said += [piece.content, piece.reasoning]
@@ -62,6 +68,7 @@ class Relayed:
             self.logprobs = _joined(self.logprobs, piece.logprobs)
         if piece.prompt_tokens is not None or piece.completion_tokens is not None:
             self._counts = (piece.prompt_tokens, piece.completion_tokens)
+            self._cached = piece.cached_tokens
 
     def blur(self, told: Callable[[int, Chance], Chance]) -> None:
         """Tell less of the log-probabilities: a token's text stands for its id."""
