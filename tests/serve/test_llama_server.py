@@ -54,6 +54,12 @@ def test_it_answers_whole_and_in_streams_alike_and_counts_its_tokens(served):
     assert rows[0].prompt_tokens == rows[1].prompt_tokens > 0
 
 
+def test_what_it_had_read_before_is_told_by_its_own_count(served):
+    first, again = (served.ask("Where is the card that I ordered?").json()["usage"] for _ in range(2))
+    cached = [usage["prompt_tokens_details"]["cached_tokens"] for usage in (first, again)]
+    assert cached[0] < cached[1] < again["prompt_tokens"]
+
+
 def test_a_prompt_that_is_too_long_for_it_is_refused_in_its_words(served):
     refused = served.ask("long " * 2000)
     assert refused.status_code == 400

@@ -28,7 +28,10 @@ def _list_of(items: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _usage = _object(prompt_tokens=_whole, total_tokens=_whole)
-_answer = {"id": _text, "created": _whole, "model": _text, "system_fingerprint": _text, "usage": _usage}
+_details = {**_object(cached_tokens=_whole), "description": "Where an upstream tells what it had read before."}
+_spent = _object(prompt_tokens=_whole, completion_tokens=_whole, total_tokens=_whole)
+_spent["properties"]["prompt_tokens_details"] = _details
+_answer = {"id": _text, "created": _whole, "model": _text, "system_fingerprint": _text, "usage": _spent}
 _choice = _object(index=_whole, finish_reason=_text)
 _model = _object(id=_text, object={"const": "model"}, created=_whole, owned_by=_text)
 _recorded = _object(id=_text, answer=_text, recorded={"type": "boolean"})

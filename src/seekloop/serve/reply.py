@@ -298,7 +298,7 @@ class Reply:
         assert self._again is not None, "a lease with a spare comes with the means to ask it"
         _logger.warning("%s: %s failed: %s", self.id, self.release, error.sentence("en"))
         self._lease.fall_back(error.code)
-        worker = self._lease.worker
+        worker, self.relayed = self._lease.worker, None
         # What the guard lets this caller see does not depend on who answers.
         before, again = self.order, self._again(worker=worker)
         self.order = dataclasses.replace(again, blur=before.blur, planted=before.planted)

@@ -71,9 +71,9 @@ def heard(data: bytes) -> Heard:
             reasoning=said.get("reasoning_content") or said.get("reasoning") or "",
             calls=tuple(said.get("tool_calls") or ()),
             finish_reason=choice.get("finish_reason"),
-            prompt_tokens=usage.get("prompt_tokens"),
-            completion_tokens=usage.get("completion_tokens"),
-            cached_tokens=_cached(usage) if usage else None,
+            prompt_tokens=_count(usage.get("prompt_tokens")),
+            completion_tokens=_count(usage.get("completion_tokens")),
+            cached_tokens=_cached(usage),
             logprobs=choice.get("logprobs"),
         )
     except (AttributeError, TypeError, KeyError, IndexError) as error:
@@ -83,9 +83,13 @@ def heard(data: bytes) -> Heard:
 def _cached(usage: Mapping[str, Any]) -> int | None:
     """OpenAI, vLLM, SGLang and llama-server say it in details, DeepSeek's API beside the other counts."""
     details = usage.get("prompt_tokens_details")
-    told = details.get("cached_tokens") if isinstance(details, dict) else None
-    count = usage.get("prompt_cache_hit_tokens") if told is None else told
-    return count if isinstance(count, int) and count >= 0 else None
+    told = _count(details.get("cached_tokens")) if isinstance(details, dict) else None
+    return _count(usage.get("prompt_cache_hit_tokens")) if told is None else told
+
+
+def _count(value: object) -> int | None:
+    """A count, if it is one."""
+    return value if isinstance(value, int) and value >= 0 else None
 
 
 def problem_of(data: bytes) -> str:
