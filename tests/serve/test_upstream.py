@@ -7,15 +7,11 @@ import openai
 import pytest
 
 from seekloop.runtime.endpoint.served import open_endpoint
-from seekloop.serve.access.issue import Grant, issue
 from seekloop.serve.engines import opener
-from seekloop.serve.limits import Limits
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.upstream.asking import Asked
 from seekloop.serve.upstream.mock import MockUpstream
-from seekloop.serve.upstream.reading import heard
 from seekloop.serve.upstream.relay import Relayed
-from seekloop.system.clock import SystemClock
 
 HELLO = [{"role": "user", "content": "Where is my card?"}]
 SAID = "Your card is on its way."
@@ -70,51 +66,6 @@ def test_a_stream_is_relayed_with_its_usage(serve):
     assert {chunk.id for chunk in chunks} == {row.id}
     assert {chunk.system_fingerprint for chunk in chunks} == {row.release}
     assert chunks[-1].usage.completion_tokens == row.completion_tokens == 7
-
-
-@pytest.mark.parametrize("stream", [False, True])
-def test_what_the_upstream_had_read_before_is_in_usage_in_metrics_and_cheaper(serve, upstream, stream):
-    upstream.manner.cached = 12
-    prices = {"prompt_price": 1.0, "cached_prompt_price": 0.1, "completion_price": 2.0, "poll_s": 0.05}
-    with serve(access=prices) as served:
-        grant = Grant(name="ann", limits=Limits.parse(cost=["1/day"]))
-        _, key = issue(grant, ledger=served.world.ctx.ledger, clock=SystemClock(), actor="t", reason="t")
-        headers = {"Authorization": f"Bearer {key}"}
-        body = {"model": "production", "messages": HELLO, "stream": stream}
-        said = served.http.post(
-            "/v1/chat/completions",
-            headers=headers,
-            json={**body, "stream_options": {"include_usage": True}} if stream else body,
-        ).text
-        left = served.http.get("/v1/keys/self", headers=headers).json()["left"]["cost_day"]
-        figures = served.http.get("/metrics").text
-    assert '"prompt_tokens_details":{"cached_tokens":12}' in said
-    assert 'vllm:prefix_cache_queries_total{model_name="production"} 16' in figures
-    assert 'vllm:prefix_cache_hits_total{model_name="production"} 12' in figures
-    assert left == pytest.approx(1 - (4 * 1.0 + 12 * 0.1 + 7 * 2.0) / 1000)
-
-
-def test_an_upstream_that_tells_nothing_of_its_cache_has_nothing_told_of_it(serve):
-    with serve() as served:
-        usage = served.ask().json()["usage"]
-    assert set(usage) == {"prompt_tokens", "completion_tokens", "total_tokens"}
-
-
-@pytest.mark.parametrize(
-    ("usage", "cached"),
-    [
-        ({"prompt_tokens_details": {"cached_tokens": 3}}, 3),
-        ({"prompt_tokens_details": None, "prompt_cache_hit_tokens": 5}, 5),
-        ({"prompt_tokens_details": {"audio_tokens": 0}, "prompt_cache_hit_tokens": 0}, 0),
-        ({"prompt_tokens_details": {"cached_tokens": "3"}}, None),
-        ({"prompt_tokens_details": [3]}, None),
-        ({"prompt_cache_hit_tokens": -1}, None),
-        ({}, None),
-    ],
-)
-def test_cached_tokens_are_read_in_openais_form_and_in_deepseeks_and_in_no_other(usage, cached):
-    told = {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 1, **usage}}
-    assert heard(json.dumps(told).encode()).cached_tokens == cached
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -95,6 +95,8 @@ def test_groups_of_layers_are_the_familys_own() -> None:
         ({"rank": 256, "scaling": "rank_stabilised"}, 1),
         ({"rate_ratio": 16.0}, 1 / 4),
         ({"dora": True}, 1),
+        ({"init": "pissa"}, 1 / 4),
+        ({"init": "pissa", "rank": 64}, 1 / 8),
         ({"base": "nf4"}, 1),
     ],
 )

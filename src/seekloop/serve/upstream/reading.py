@@ -88,8 +88,8 @@ def _cached(usage: Mapping[str, Any]) -> int | None:
 
 
 def _count(value: object) -> int | None:
-    """A count, if it is one."""
-    return value if isinstance(value, int) and value >= 0 else None
+    """A count, if it is one: `True` is none."""
+    return value if type(value) is int and value >= 0 else None
 
 
 def problem_of(data: bytes) -> str:
