@@ -183,7 +183,7 @@ class Reply:
     @property
     def cached_tokens(self) -> int | None:
         """Of the prompt's, those that an upstream had read before; None: nobody tells."""
-        return self.relayed.cached_tokens if self.relayed and self.look.kept is None else None
+        return self.relayed.cached_tokens if self.relayed else None
 
     @property
     def completion_tokens(self) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 __all__ = ["Calls", "Heard", "heard", "problem_of"]
 
 _shown = 300
+_untold = (None, None, None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +64,8 @@ def heard(data: bytes) -> Heard:
         value = json.loads(data)
         if value.get("error"):
             raise ValueError(problem_of(data))
-        usage = value.get("usage") or {}
+        usage = value.get("usage")
+        prompt, answer, cached = _counts(usage) if usage else _untold
         choice: dict[str, Any] = (value.get("choices") or ({},))[0]
         said = choice.get("delta") or choice.get("message") or {}
         return Heard(
@@ -71,20 +73,25 @@ def heard(data: bytes) -> Heard:
             reasoning=said.get("reasoning_content") or said.get("reasoning") or "",
             calls=tuple(said.get("tool_calls") or ()),
             finish_reason=choice.get("finish_reason"),
-            prompt_tokens=_count(usage.get("prompt_tokens")),
-            completion_tokens=_count(usage.get("completion_tokens")),
-            cached_tokens=_cached(usage),
+            prompt_tokens=prompt,
+            completion_tokens=answer,
+            cached_tokens=cached,
             logprobs=choice.get("logprobs"),
         )
     except (AttributeError, TypeError, KeyError, IndexError) as error:
         raise ValueError(f"that is no answer of this protocol: {data[:_shown]!r}") from error
 
 
-def _cached(usage: Mapping[str, Any]) -> int | None:
-    """OpenAI, vLLM, SGLang and llama-server say it in details, DeepSeek's API beside the other counts."""
+def _counts(usage: Mapping[str, Any]) -> tuple[int | None, int | None, int | None]:
+    """Tokens of the prompt, of the answer, and of the prompt those that had been read before.
+
+    OpenAI, vLLM, SGLang and llama-server say these in details, DeepSeek's API beside the other counts.
+    """
     details = usage.get("prompt_tokens_details")
-    told = _count(details.get("cached_tokens")) if isinstance(details, dict) else None
-    return _count(usage.get("prompt_cache_hit_tokens")) if told is None else told
+    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else None
+    if cached is None:
+        cached = _count(usage.get("prompt_cache_hit_tokens"))
+    return _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")), cached
 
 
 def _count(value: object) -> int | None:
