@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import csv
 import gzip
-import hashlib
 import json
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,7 +19,7 @@ from typing import Any
 
 from bench import harness
 from bench.harness import REPOSITORY, Record
-from bench.tune_methods import ASKED, SEED, banking_row, dataset_of
+from bench.tune_methods import ASKED, SEED, dataset_of, ranked
 from seekloop import evaluate, tune
 from seekloop.app.console import reporter
 from seekloop.artifact.context import RunContext
@@ -105,20 +103,9 @@ def _rows(data: Path, tests: int, *, share: float) -> tuple[list[Row], list[Row]
     texts = {key(row["text"]) for row in asked}
     with gzip.open(data / _file / "train.csv.gz", "rt", encoding="utf-8", newline="") as file:
         learned = [row for row in csv.DictReader(file) if key(row["text"]) not in texts]
+    train = [row for rows in ranked(learned).values() for row in rows[: max(1, round(len(rows) * share))]]
     limit = max(1, round(tests * share))
-    return _lowest(learned, share=share), _lowest(asked, at_most=limit)
-
-
-def _lowest(rows: Iterable[dict[str, str]], *, share: float = 1.0, at_most: int | None = None) -> list[Row]:
-    by_intent: defaultdict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        by_intent[row["category"]].add(row["text"])
-    found = []
-    for intent, texts in sorted(by_intent.items()):
-        ranked = sorted(texts, key=lambda text: hashlib.sha256(text.encode()).digest())
-        count = max(1, round(len(ranked) * share)) if at_most is None else at_most
-        found += [banking_row(text, intent) for text in ranked[:count]]
-    return found
+    return train, [row for rows in ranked(asked).values() for row in rows[:limit]]
 
 
 if __name__ == "__main__":

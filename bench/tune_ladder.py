@@ -22,7 +22,7 @@ from torch import nn
 from bench.foundation import scratch
 from bench.harness import Record, median_record
 from bench.tune_run import plan_of
-from bench.tune_speed import BASE, SEED, Job, train
+from bench.tune_speed import BASE, SEED, Job, apart, train
 from seekloop.model.codec import View
 from seekloop.runtime.linear import quicken
 from seekloop.runtime.train.batching import IGNORED, collate, labelled
@@ -78,11 +78,11 @@ def ladder(data: Path) -> Sequence[Record]:
         for _ in range(ROUNDS):
             for rung in RUNGS:
                 found[rung.name].append(train([sys.executable, "-m", "bench.tune_ladder"], job.path, rung.name))
-    first = found[RUNGS[0].name][0]["losses"]
+    first = found[RUNGS[0].name][0]
     for name, runs in found.items():
-        apart = max(abs(a - b) for run in runs for a, b in zip(run["losses"], first, strict=True))
-        if apart > SAME:
-            raise RuntimeError(f"the losses of {name} are {apart:.1e} away from those of the first rung")
+        most = max(apart(run, first) for run in runs)
+        if most > SAME:
+            raise RuntimeError(f"the losses of {name} are {most:.1e} away from those of the first rung")
     rates = {name: [tokens / run["seconds"] for run in runs] for name, runs in found.items()}
     return [
         median_record(

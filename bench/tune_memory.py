@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.foundation import scratch
 from bench.harness import Peer, Record, median_record
-from bench.tune_speed import BASE, DATA, OURS, SEED, Job, train, trl_command
+from bench.tune_speed import BASE, DATA, OURS, SEED, Job, apart, train, trl_command
 
 __all__ = ["CASES", "Case", "measures"]
 
@@ -57,21 +57,22 @@ def _measure(data: Path, name: str) -> Sequence[Record]:
     def peer(value: Callable[[dict[str, Any]], float]) -> Peer:
         return Peer(name="trl", version=f"{theirs['version']} with bitsandbytes", value=value(theirs))
 
-    def rate(run: dict[str, Any]) -> float:
-        return float(job.tokens / run["seconds"])
-
     def peak(run: dict[str, Any]) -> float:
         return float(run["peak_mb"])
 
-    apart = max(abs(one - other) for one, other in zip(ours[0]["losses"], theirs["losses"], strict=True))
     return [
         median_record(f"{name}_peak_mb", list(map(peak, ours)), unit="MiB", better="lower", peer=peer(peak), **facts),
         median_record(
-            f"{name}_tokens_per_s", list(map(rate, ours)), unit="tokens/s", better="higher", peer=peer(rate), **facts
+            f"{name}_tokens_per_s",
+            list(map(job.rate, ours)),
+            unit="tokens/s",
+            better="higher",
+            peer=peer(job.rate),
+            **facts,
         ),
         Record(
             name=f"{name}_loss_curve_max_delta",
-            value=apart,
+            value=apart(ours[0], theirs),
             unit="nats",
             better="lower",
             n=len(ours[0]["losses"]),

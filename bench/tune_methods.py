@@ -59,10 +59,10 @@ __all__ = [
     "METHODS",
     "ROWS_PER_INTENT",
     "SEED",
-    "banking_row",
     "banking_rows",
     "dataset_of",
     "measures",
+    "ranked",
 ]
 
 SEED = 7
@@ -200,12 +200,12 @@ def banking_rows(data: Path, *, which: str = BY_NAME) -> tuple[list[Row], list[R
     intents = _chosen(listed, which)
     rows, tests = (ALL_ROWS_PER_INTENT, ALL_TESTS_PER_INTENT) if which == ALL else (ROWS_PER_INTENT, TESTS_PER_INTENT)
     with gzip.open(folder / "train.csv.gz", "rt", encoding="utf-8", newline="") as file:
-        train = _lowest(csv.DictReader(file), intents, rows)
+        learned = ranked(csv.DictReader(file))
+    train = [row for intent in intents for row in learned[intent][:rows]]
     with (folder / "test.csv").open(encoding="utf-8", newline="") as file:
         asked = {key(row.messages[1].content) for row in train}
-        fresh = (row for row in csv.DictReader(file) if key(row["text"]) not in asked)
-        test = _lowest(fresh, intents, tests)
-    return train, test
+        fresh = ranked(row for row in csv.DictReader(file) if key(row["text"]) not in asked)
+    return train, [row for intent in intents for row in fresh[intent][:tests]]
 
 
 def _chosen(listed: Sequence[str], which: str) -> list[str]:
@@ -214,18 +214,22 @@ def _chosen(listed: Sequence[str], which: str) -> list[str]:
     return named[which] if which in named else sorted(random.Random(int(which)).sample(by_name, INTENTS))
 
 
-def _lowest(rows: Iterable[dict[str, str]], intents: Sequence[str], count: int) -> list[Row]:
+def ranked(records: Iterable[dict[str, str]]) -> dict[str, list[Row]]:
+    """Intent -> its rows, the text of lowest digest first; intents by name."""
     by_intent: defaultdict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        by_intent[row["category"]].add(row["text"])
-    return [
-        banking_row(text, intent)
-        for intent in intents
-        for text in sorted(by_intent[intent], key=lambda text: hashlib.sha256(text.encode()).digest())[:count]
-    ]
+    for record in records:
+        by_intent[record["category"]].add(record["text"])
+
+    def digest(text: str) -> bytes:
+        return hashlib.sha256(text.encode()).digest()
+
+    return {
+        intent: [_banking_row(text, intent) for text in sorted(texts, key=digest)]
+        for intent, texts in sorted(by_intent.items())
+    }
 
 
-def banking_row(text: str, intent: str) -> Row:
+def _banking_row(text: str, intent: str) -> Row:
     return Row(
         id=row_id([text, intent]),
         messages=(

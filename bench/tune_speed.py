@@ -37,7 +37,7 @@ from seekloop.runtime.train.methods.lora import Lora, LoraConfig
 from seekloop.runtime.weights import open_model
 from seekloop.system import settings
 
-__all__ = ["BASE", "DATA", "OURS", "SEED", "Job", "measures", "train", "trl_command"]
+__all__ = ["BASE", "DATA", "OURS", "SEED", "Job", "apart", "measures", "train", "trl_command"]
 
 BASE, SEED, RANK, ROWS_PER_STEP, STEPS, ROUNDS, LONGEST = "smollm2-135m", 7, 16, 8, 5, 3, 512
 TORCH = "torch==2.13.0"
@@ -117,6 +117,15 @@ class Job:
         path.write_text(json.dumps({**self.value, "trl": DEFAULTS, **keys}), "utf-8")
         return path
 
+    def rate(self, run: dict[str, Any]) -> float:
+        """Tokens a second of what a trainer said of its run."""
+        return float(self.tokens / run["seconds"])
+
+
+def apart(one: dict[str, Any], other: dict[str, Any]) -> float:
+    """The most that the losses of two runs differ by at a step."""
+    return max(abs(a - b) for a, b in zip(one["losses"], other["losses"], strict=True))
+
 
 def trl_command() -> list[str]:
     """What trains a job by TRL; installs it where it is not there."""
@@ -136,13 +145,10 @@ def speed(data: Path) -> Sequence[Record]:
                 runs[name].append(train(command, job.path))
         half = train(trl, job.changed("bf16", trl={"bf16": True}))
         peak = _peak_gflops()
-    rate = {name: [job.tokens / run["seconds"] for run in found] for name, found in runs.items()}
+    rate = {name: list(map(job.rate, found)) for name, found in runs.items()}
     middle = {name: statistics.median(found) for name, found in rate.items()}
     memory = {name: statistics.median(run["peak_mb"] for run in found) for name, found in runs.items()}
-    apart = {
-        name: max(abs(a - b) for a, b in zip(runs["ours"][0]["losses"], runs[name][0]["losses"], strict=True))
-        for name in ("trl", "factory")
-    }
+    ours = runs["ours"][0]
     versions = {name: found[0]["version"] for name, found in runs.items()}
     share = _operations(job) * middle["ours"] / job.tokens / (peak * 1e9)
 
@@ -168,10 +174,10 @@ def speed(data: Path) -> Sequence[Record]:
             middle["ours"],
             "tokens/s",
             ci=interval,
-            peer=peer("trl", job.tokens / half["seconds"]),
+            peer=peer("trl", job.rate(half)),
         ),
-        record("loss_curve_max_delta", apart["trl"], "nats", better="lower", n=STEPS),
-        record("loss_curve_max_delta_llamafactory", apart["factory"], "nats", better="lower", n=STEPS),
+        record("loss_curve_max_delta", apart(ours, runs["trl"][0]), "nats", better="lower", n=STEPS),
+        record("loss_curve_max_delta_llamafactory", apart(ours, runs["factory"][0]), "nats", better="lower", n=STEPS),
         record("lora_peak_mb", memory["ours"], "MiB", better="lower", peer=peer("trl", memory["trl"])),
         record(
             "lora_peak_mb_llamafactory", memory["ours"], "MiB", better="lower", peer=peer("factory", memory["factory"])

@@ -22,17 +22,19 @@ from seekloop.artifact.store import Store
 from seekloop.model import families
 from seekloop.model.codec import Codec
 from seekloop.model.tokenizers import tiny_tokenizer
+from seekloop.runtime.endpoint.served import FORM, open_endpoint
 from seekloop.runtime.generate.backend import Prompt, Token
 from seekloop.runtime.generate.backend_async import AsyncBackend
 from seekloop.runtime.generate.bridge import Awaited
 from seekloop.runtime.generate.echo import EchoBackend
-from seekloop.serve import stage
+from seekloop.serve import engines, stage
 from seekloop.serve.caller import Caller, Role
 from seekloop.serve.gateway import Gateway
 from seekloop.serve.keys import Keyring
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.server import Running, in_thread
 from seekloop.serve.spec import ServeInputs, ServeSpec
+from seekloop.serve.upstream.mock import MockUpstream
 from seekloop.system.errors import EngineError
 from seekloop.system.spec import Spec
 
@@ -143,13 +145,19 @@ class World:
         inputs = ServeInputs(checkpoint=checkpoint, report=self.report(checkpoint))
         return stage.run(ServeSpec(**spec), inputs, ctx=self.ctx)
 
+    def upstream_release(self, upstream: MockUpstream) -> Release:
+        """A release of an upstream, measured and released."""
+        return self.release_of(open_endpoint(f"{upstream.url}#mock", ctx=self.ctx))
+
     def promote(self, release: Release, *, alias: str = "production") -> int:
         """Point the alias at it; the move's number."""
         move = self.ctx.ledger.move_alias(alias, release.id, expected_version=None, actor="test", reason="test")
         return move.version
 
-    async def open(self, checkpoint: Checkpoint) -> AsyncBackend:
-        """The engine of a checkpoint."""
+    async def open(self, checkpoint: Checkpoint, *, options: GatewayOptions | None = None) -> AsyncBackend:
+        """The engine of a checkpoint; an upstream's is the shipped one."""
+        if checkpoint.form == FORM:
+            return await engines.opener(self.ctx.store, options or GatewayOptions())(checkpoint)
         engine = Mortal(self.scripts[checkpoint.id], lives=FOREVER, pace_s=self.pace_s)
         self.opened.append(engine)
         return engine
@@ -171,7 +179,7 @@ class World:
             keyring=Keyring(
                 {KEY: Caller(name="tester", role=Role.ADMIN)}, ledger=self.ctx.ledger, options=chosen.access
             ),
-            opener=opener or self.open,
+            opener=opener or functools.partial(self.open, options=chosen),
             options=chosen,
         )
         with (
@@ -245,6 +253,19 @@ def lasting_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     ledger = Ledger.in_folder(folder)
     yield World(RunContext(store=Store(folder / "store"), ledger=ledger), codec("smollm2"))
     ledger.close()
+
+
+@pytest.fixture
+def upstream() -> Iterator[MockUpstream]:
+    """An upstream that says the same to everybody."""
+    with MockUpstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def serve(world: World, upstream: MockUpstream) -> Any:
+    """Serves a release of the upstream."""
+    return lambda **options: world.serving(world.upstream_release(upstream), **options)
 
 
 @pytest.fixture

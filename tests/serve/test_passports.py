@@ -16,13 +16,9 @@ from seekloop.artifact.passport.checking import Checked, check
 from seekloop.artifact.passport.claims import HOPS
 from seekloop.artifact.passport.envelope import MEDIA_TYPE
 from seekloop.artifact.passport.signing import PublicKeys, public_pem
-from seekloop.runtime.endpoint.served import open_endpoint
-from seekloop.serve.engines import opener
-from seekloop.serve.options import GatewayOptions
 from seekloop.serve.records import OPENING
 from seekloop.serve.rollout.desk import Desk
 from seekloop.serve.rollout.spec import RolloutSpec
-from seekloop.serve.upstream.mock import MockUpstream
 from seekloop.system.spec import Spec
 
 FILE = Path("answer.json")
@@ -109,11 +105,9 @@ def test_adapter_and_gguf_lead_back_to_their_base(world):
         assert said["base"] == [base.id]
 
 
-def test_an_upstreams_answer_does_not_claim_to_know_its_weights(world):
-    with MockUpstream() as upstream:
-        release = world.release_of(open_endpoint(f"{upstream.url}#mock", ctx=world.ctx))
-        with world.serving(release, opener=opener(world.ctx.store, GatewayOptions())) as served:
-            said = claims_of(served, served.ask().json()["id"])["weights"]
+def test_an_upstreams_answer_does_not_claim_to_know_its_weights(serve):
+    with serve() as served:
+        said = claims_of(served, served.ask().json()["id"])["weights"]
     assert not said["exact"]
     assert list(said["weights"]) == ["endpoint.json"]
 

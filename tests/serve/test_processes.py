@@ -14,7 +14,6 @@ import pytest
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.ledger import Ledger
 from seekloop.artifact.store import Store
-from seekloop.runtime.endpoint.served import open_endpoint
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.place import Place
 from seekloop.serve.process import ServerProcess
@@ -32,7 +31,7 @@ def project(tmp_path, world):
     place = Place(tmp_path / "project")
     world.ctx = RunContext(store=Store(place.state / "store"), ledger=Ledger.in_folder(place.state))
     with MockUpstream(Manner(first_s=0.02)) as upstream:
-        world.promote(world.release_of(open_endpoint(f"{upstream.url}#mock", ctx=world.ctx)))
+        world.promote(world.upstream_release(upstream))
         yield place
     world.ctx.ledger.close()
 
@@ -76,7 +75,7 @@ def test_a_process_that_is_killed_is_started_again_and_nobody_is_refused_meanwhi
 
 def test_what_is_in_flight_is_finished_on_sigterm(project, world, until):
     with MockUpstream(Manner(tokens=50, pace_s=0.02)) as slow:
-        world.promote(world.release_of(open_endpoint(f"{slow.url}#mock", ctx=world.ctx)))
+        world.promote(world.upstream_release(slow))
         with ServerProcess(project.project, options=TWO) as server, ThreadPoolExecutor(4) as threads:
             answers = [threads.submit(ask, server, stream=True) for _ in range(4)]
             until(lambda: slow.seen.requests >= 6)  # two are the probes'

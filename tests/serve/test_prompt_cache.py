@@ -7,15 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seekloop.runtime.endpoint.served import open_endpoint
 from seekloop.serve.access.budgets import Budgets
 from seekloop.serve.access.issue import Grant, issue
 from seekloop.serve.access.options import AccessOptions
-from seekloop.serve.engines import opener
 from seekloop.serve.limits import Limits
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.upstream.asking import Asked
-from seekloop.serve.upstream.mock import MockUpstream
 from seekloop.serve.upstream.reading import heard
 from seekloop.serve.upstream.relay import Relayed
 from seekloop.system.clock import SystemClock
@@ -28,23 +25,9 @@ ODD = [None, True, -1, 1.5, "12", [12], {"cached_tokens": 12}]
 PRICES = {"prompt_price": 1.0, "cached_prompt_price": 0.1, "completion_price": 2.0}
 
 
-@pytest.fixture
-def upstream():
-    with MockUpstream() as upstream:
-        upstream.manner.cached = CACHED
-        yield upstream
-
-
-@pytest.fixture
-def serve(world, upstream):
-    """Serves a release of the upstream."""
-
-    def serve(**options):
-        checkpoint = open_endpoint(f"{upstream.url}#mock", ctx=world.ctx)
-        started = opener(world.ctx.store, GatewayOptions(**options))
-        return world.serving(world.release_of(checkpoint), opener=started, **options)
-
-    return serve
+@pytest.fixture(autouse=True)
+def caching(upstream):
+    upstream.manner.cached = CACHED
 
 
 def told(**usage):

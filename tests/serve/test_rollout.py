@@ -6,13 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from seekloop.runtime.endpoint.served import open_endpoint
-from seekloop.serve.engines import opener
-from seekloop.serve.options import GatewayOptions
 from seekloop.serve.rollout.desk import Desk
 from seekloop.serve.rollout.spec import RolloutSpec
 from seekloop.serve.rollout.state import Kind
-from seekloop.serve.upstream.mock import MockUpstream
 
 QUESTION = "Who are you?"
 TALK = [{"role": "user", "content": QUESTION}]
@@ -136,21 +132,14 @@ def test_a_stream_of_a_candidate_that_dies_is_labelled_with_the_release_that_ans
     assert all(failed)
 
 
-def test_an_answer_in_the_place_of_an_upstreams_has_its_own_counts(world, until):
-    one = named(world, "one")
-    with MockUpstream() as upstream:
-        two = world.release_of(open_endpoint(f"{upstream.url}#mock", ctx=world.ctx))
-        relayed = opener(world.ctx.store, GatewayOptions())
-
-        async def open_(checkpoint):
-            return await (relayed(checkpoint) if checkpoint.id == two.checkpoint else world.open(checkpoint))
-
-        with world.serving(one, opener=open_) as served:
+def test_an_answer_in_the_place_of_an_upstreams_has_its_own_counts(world, upstream, until):
+    one, two = named(world, "one"), world.upstream_release(upstream)
+    with world.serving(one) as served:
+        served.ask(QUESTION)
+        begin(served, canary(two, share=0.99, alpha=1e-9), until)
+        upstream.manner.status = 500
+        for _ in range(5):
             served.ask(QUESTION)
-            begin(served, canary(two, share=0.99, alpha=1e-9), until)
-            upstream.manner.status = 500
-            for _ in range(5):
-                served.ask(QUESTION)
     alone, *rows = world.ctx.ledger.answers()
     replaced = [row for row in rows if "failed" in row.arm]
     assert replaced

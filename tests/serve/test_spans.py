@@ -7,16 +7,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx2
 import pytest
 
-from seekloop.runtime.endpoint.served import open_endpoint
 from seekloop.serve.caller import Caller
-from seekloop.serve.engines import opener
 from seekloop.serve.gateway import Gateway
 from seekloop.serve.keys import Keyring
 from seekloop.serve.options import GatewayOptions
 from seekloop.serve.server import in_thread
 from seekloop.serve.telemetry.spans import Spans
 from seekloop.serve.telemetry_options import TelemetryOptions
-from seekloop.serve.upstream.mock import Manner, MockUpstream
 
 memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter", reason="the extra otel")
 SCRIPT = {"Where is my card?": "It is on its way."}
@@ -29,7 +26,7 @@ def telling(world, until):
     """A client of a gateway whose spans are kept, and the spans that have ended."""
 
     @contextlib.contextmanager
-    def telling(*, release=None, opener=world.open, **options):
+    def telling(release=None, **options):
         world.promote(release or world.release("a", SCRIPT))
         kept = memory.InMemorySpanExporter()
         spans = Spans(TelemetryOptions(**options), exporter=kept, at_once=True)
@@ -37,7 +34,7 @@ def telling(world, until):
             store=world.ctx.store,
             ledger=world.ctx.ledger,
             keyring=Keyring({"k": Caller(name="ann")}),
-            opener=opener,
+            opener=world.open,
             options=GatewayOptions(poll_s=0.01),
             spans=spans,
         )
@@ -172,12 +169,9 @@ def test_a_receiver_that_is_away_costs_no_request(world):
         assert served.ask("Where is my card?").status_code == 200
 
 
-def test_what_an_upstream_had_read_before_is_on_the_span(world, telling):
-    with MockUpstream(Manner(cached=3)) as upstream:
-        release = world.release_of(open_endpoint(f"{upstream.url}#mock", ctx=world.ctx))
-        with telling(release=release, opener=opener(world.ctx.store, GatewayOptions())) as (http, ended):
-            http.post(
-                "/v1/chat/completions", json={"model": "production", "messages": [{"role": "user", "content": "?"}]}
-            )
-            (span,) = ended()
+def test_what_an_upstream_had_read_before_is_on_the_span(world, upstream, telling):
+    upstream.manner.cached = 3
+    with telling(world.upstream_release(upstream)) as (http, ended):
+        ask(http)
+        (span,) = ended()
     assert span.attributes["gen_ai.usage.cache_read.input_tokens"] == 3

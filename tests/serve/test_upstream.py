@@ -6,33 +6,12 @@ import threading
 import openai
 import pytest
 
-from seekloop.runtime.endpoint.served import open_endpoint
-from seekloop.serve.engines import opener
-from seekloop.serve.options import GatewayOptions
 from seekloop.serve.upstream.asking import Asked
 from seekloop.serve.upstream.mock import MockUpstream
 from seekloop.serve.upstream.relay import Relayed
 
 HELLO = [{"role": "user", "content": "Where is my card?"}]
 SAID = "Your card is on its way."
-
-
-@pytest.fixture
-def upstream():
-    with MockUpstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
-def serve(world, upstream):
-    """Serves a release of the upstream."""
-
-    def serve(**options):
-        checkpoint = open_endpoint(f"{upstream.url}#mock", ctx=world.ctx)
-        chosen = GatewayOptions(**options)
-        return world.serving(world.release_of(checkpoint), opener=opener(world.ctx.store, chosen), **options)
-
-    return serve
 
 
 def newest(served):

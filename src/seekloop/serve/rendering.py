@@ -14,7 +14,7 @@ from seekloop.model.codec import Codec, Delta
 from seekloop.runtime.generate.backend import Chance
 from seekloop.serve.gone import watched
 from seekloop.serve.problems import of_error
-from seekloop.serve.replies import cancel, deltas_of
+from seekloop.serve.replies import cached_tokens, cancel, deltas_of
 from seekloop.serve.reply import Reply
 from seekloop.system.errors import SeekloopError
 
@@ -201,8 +201,8 @@ def usage(replies: Sequence[Reply]) -> dict[str, Any]:
     prompt = sum(reply.prompt_tokens for reply in replies)
     said = sum(reply.completion_tokens for reply in replies)
     counts = {"prompt_tokens": prompt, "completion_tokens": said, "total_tokens": prompt + said}
-    cached = [reply.cached_tokens for reply in replies if reply.cached_tokens is not None]
-    return {**counts, "prompt_tokens_details": {"cached_tokens": sum(cached)}} if cached else counts
+    cached = cached_tokens(replies)
+    return counts if cached is None else {**counts, "prompt_tokens_details": {"cached_tokens": cached}}
 
 
 def _event(value: Mapping[str, Any]) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from seekloop.model.codec import Delta
 from seekloop.serve.reply import Reply
 
-__all__ = ["cancel", "deltas_of", "each_of"]
+__all__ = ["cached_tokens", "cancel", "deltas_of", "each_of"]
 
 
 async def each_of(asked: Sequence[Callable[[], Awaitable[Reply]]], *, whole: bool) -> list[Reply]:
@@ -67,6 +67,12 @@ async def deltas_of(replies: Sequence[Reply]) -> AsyncGenerator[tuple[int, Delta
         for task in listening:
             task.cancel()
         await asyncio.gather(*listening, return_exceptions=True)
+
+
+def cached_tokens(replies: Sequence[Reply]) -> int | None:
+    """Of all their prompts' tokens, those that upstreams had read before; None: nobody tells."""
+    told = [reply.cached_tokens for reply in replies if reply.cached_tokens is not None]
+    return sum(told) if told else None
 
 
 def cancel(replies: Sequence[Reply]) -> None:

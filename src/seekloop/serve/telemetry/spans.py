@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from seekloop import __version__
+from seekloop.serve.replies import cached_tokens
 from seekloop.serve.reply import Reply
 from seekloop.serve.telemetry_options import TelemetryOptions
 from seekloop.system.lazy import need
@@ -160,9 +161,9 @@ def _attributes(replies: Sequence[Reply]) -> dict[str, Any]:
         "gen_ai.usage.output_tokens": sum(reply.completion_tokens for reply in replies),
         "seekloop.cache": first.look.outcome,
     }
-    cached = [reply.cached_tokens for reply in replies if reply.cached_tokens is not None]
-    if cached:
-        found["gen_ai.usage.cache_read.input_tokens"] = sum(cached)
+    cached = cached_tokens(replies)
+    if cached is not None:
+        found["gen_ai.usage.cache_read.input_tokens"] = cached
     if first.order.stops:
         found["gen_ai.request.stop_sequences"] = list(first.order.stops)
     if first.times:

@@ -30,16 +30,14 @@ class Relayed:
         self.logprobs: Any = None
         """As the upstream wrote them; of a stream, those of all its pieces."""
         self._asked = asked
-        self._counts: tuple[int | None, int | None] = (None, None)
-        self._cached: int | None = None
+        self._counted = Heard()
         self._said: list[str] = []
 
     @property
     def prompt_tokens(self) -> int:
         """Tokens of the prompt."""
-        counted = self._counts[0]
-        if counted is not None:
-            return counted
+        if self._counted.prompt_tokens is not None:
+            return self._counted.prompt_tokens
         body = self._asked.body
         given = body.get("prompt")
         if isinstance(given, list):
@@ -50,12 +48,14 @@ class Relayed:
     @property
     def completion_tokens(self) -> int:
         """Tokens of the answer."""
-        return tokens_of("".join(self._said)) if self._counts[1] is None else self._counts[1]
+        counted = self._counted.completion_tokens
+        return tokens_of("".join(self._said)) if counted is None else counted
 
     @property
     def cached_tokens(self) -> int | None:
         """Of the prompt's, those that the upstream had read before; None: it does not tell."""
-        return None if self._cached is None else min(self._cached, self.prompt_tokens)
+        counted = self._counted.cached_tokens
+        return None if counted is None else min(counted, self.prompt_tokens)
 
     def add(self, piece: Heard) -> None:
         """Take what a piece says."""
@@ -67,8 +67,7 @@ class Relayed:
         if piece.logprobs is not None:
             self.logprobs = _joined(self.logprobs, piece.logprobs)
         if piece.prompt_tokens is not None or piece.completion_tokens is not None:
-            self._counts = (piece.prompt_tokens, piece.completion_tokens)
-            self._cached = piece.cached_tokens
+            self._counted = piece
 
     def blur(self, told: Callable[[int, Chance], Chance]) -> None:
         """Tell less of the log-probabilities: a token's text stands for its id."""
