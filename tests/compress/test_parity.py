@@ -183,3 +183,19 @@ def test_who_does_not_read_the_context_loses_all_of_it():
     parent = distributions(5)
     blind = np.tile(np.log(np.exp(parent).mean(0)), (len(parent), 1))
     assert compare(parent, blind).lost == pytest.approx(1)
+
+
+def test_where_the_context_tells_nothing_rounding_is_no_loss():
+    sure = np.full((5, 3), -30.0)
+    sure[:, 0] = np.log1p(-2 * np.exp(-30.0))
+    rounded = sure + np.array([0.0, 1e-5, -1e-5])
+    assert compare(sure, rounded).lost < 1e-5
+
+
+def test_several_classes_diverge_by_their_mean_and_agree_as_a_set():
+    chances = np.array([[0.9, 0.2], [0.3, 0.6]]), np.array([[0.8, 0.2], [0.6, 0.6]])
+    (p, q), (parent, form) = chances, (np.log(np.stack((one, 1 - one), -1)) for one in chances)
+    found = compare(parent, form)
+    apart = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
+    assert (found.kl, found.kl_worst) == (pytest.approx(apart.mean()), pytest.approx(apart.max()))
+    assert (found.places, found.top1) == (2, 0.5)

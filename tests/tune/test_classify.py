@@ -15,8 +15,6 @@ from transformers import AutoModelForSequenceClassification
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Checkpoint
 from seekloop.artifact.rows import Message, Row
-from seekloop.compress.spec import CompressInputs, CompressSpec
-from seekloop.compress.stage import run as compress
 from seekloop.evaluate.spec import EvaluateInputs, EvaluateSpec
 from seekloop.evaluate.stage import run as evaluate
 from seekloop.runtime import models
@@ -171,13 +169,6 @@ def test_a_classifier_is_trained_on_with_its_head(ctx: RunContext, base: Checkpo
 
 def test_the_same_run_gives_the_same_id(ctx: RunContext, base: Checkpoint) -> None:
     assert _tune(ctx, base, epochs=1).id == _tune(ctx, base, epochs=1).id
-
-
-def test_no_compressed_form_holds_a_head(ctx: RunContext, base: Checkpoint) -> None:
-    made = _tune(ctx, base, epochs=1)
-    with pytest.raises(SeekloopError) as caught:
-        compress(CompressSpec.parse({"method": {"type": "merge"}}), CompressInputs(checkpoint=made), ctx=ctx)
-    assert caught.value.code == "compress.classifier"
 
 
 @pytest.mark.parametrize(

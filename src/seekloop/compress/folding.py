@@ -16,7 +16,7 @@ from safetensors import safe_open
 from seekloop.runtime.quantised import Quantisation, read_note, rounded
 from seekloop.runtime.train.methods import peft_kinds
 from seekloop.runtime.train.methods.adapters import kind_of
-from seekloop.runtime.train.methods.lora_config import WEIGHTS_FILE, LoraConfig, keys_of, layer_names, read_config
+from seekloop.runtime.train.methods.lora_config import HEAD, WEIGHTS_FILE, LoraConfig, keys_of, layer_names, read_config
 from seekloop.runtime.train.methods.lora_layers import added
 from seekloop.runtime.weights import open_model
 from seekloop.system.errors import ModelError
@@ -52,7 +52,7 @@ def open_fold(folder: Path, *, base: Path, names: Collection[str]) -> Iterator[F
     if kind == "LORA":
         config = read_config(folder)
         with safe_open(folder / WEIGHTS_FILE, framework="numpy") as adapter:
-            layers = _layers(adapter.keys(), config, names=names, where=folder)
+            layers = _layers({*adapter.keys()} - {HEAD}, config, names=names, where=folder)
             storage, stored = read_note(folder)
             yield _LowRank(config=config, layers=layers, adapter=adapter, storage=storage, stored=stored)
     elif peft_kinds.opens(kind):

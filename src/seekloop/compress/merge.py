@@ -1,4 +1,5 @@
-"""An adapter folded into its base: the full form, proven on a fixed probe to give the adapter's logits."""
+"""An adapter folded into its base: the full form, proven on a fixed probe to give the adapter's logits, or its scores
+of classes."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from seekloop.compress.method import Made, Work
 from seekloop.compress.weights import open_weights
 from seekloop.runtime import models
 from seekloop.runtime.grids import read_target, write_target
+from seekloop.runtime.train.classifiers import class_scores, copy_head, open_head, prompt_view, read_classes
 from seekloop.runtime.weights import open_model
 from seekloop.system import digests
 from seekloop.system.errors import ModelError
@@ -46,6 +48,8 @@ def make(work: Work) -> Made:
 def write_merged(checkpoint: Checkpoint, folder: Path, *, store: Store, progress: Progress) -> int:
     """Write config and merged weights into `folder`, compare logits, and return the number of weights.
 
+    A classifier gets its head, and no other any more: it is its scores that are compared.
+
     Raises:
         ModelError: the checkpoint is compressed, its adapter does not fit, or the logits differ.
     """
@@ -61,23 +65,32 @@ def write_merged(checkpoint: Checkpoint, folder: Path, *, store: Store, progress
         for name in ("config.json", "generation_config.json"):
             if (weights.folder / name).is_file():
                 shutil.copyfile(weights.folder / name, folder / name)
+        count, origin = sum(tensor.size for tensor in merged.values()), store.folder(checkpoint.id)
+        if read_classes(origin) is not None:
+            count = copy_head(origin, folder, pad=models.codec_of(checkpoint, store=store).pad_id)
         task.note("comparing logits")
         check_logits(checkpoint, folder, store=store)
         task.advance()
-    return sum(tensor.size for tensor in merged.values())
+    return count
 
 
 @torch.inference_mode()
 def check_logits(checkpoint: Checkpoint, folder: Path, *, store: Store) -> None:
-    """Compare the logits of `checkpoint` with those of the model in `folder`, on ids that are always the same.
+    """Compare the logits of `checkpoint` with those of the model in `folder`, on ids that are always the same; a
+    classifier's scores.
 
     Raises:
         ModelError: they differ by more than fp32 rounds.
     """
     before, after = models.load(checkpoint, store=store), open_model(folder)
+    open_head(after, folder)
     rows, length = _probe
     ids = (torch.arange(rows * length) * 7919 % before.config.vocab_size).view(rows, length)
-    wanted, got = before(input_ids=ids).logits, after(input_ids=ids).logits
+    if read_classes(folder) is None:
+        wanted, got = before(input_ids=ids).logits, after(input_ids=ids).logits
+    else:
+        views = [prompt_view("", tuple(row)) for row in ids.tolist()]
+        wanted, got = class_scores(before, views, pad=0), class_scores(after, views, pad=0)
     difference = float((wanted - got).abs().max() / wanted.abs().max())
     if not difference <= _tolerance:
         raise ModelError("compress.logits_differ", id=digests.short(checkpoint.id), difference=f"{difference:.1e}")

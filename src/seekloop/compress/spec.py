@@ -22,7 +22,7 @@ __all__ = ["CompressInputs", "CompressSpec", "GgufMethod", "MergeMethod", "Metho
 
 
 class MergeMethod(Spec):
-    """Fold an adapter into its base: the full form, fp32, with the same logits."""
+    """Fold an adapter into its base: the full form, fp32, with the same logits, or a classifier's scores."""
 
     type: Literal["merge"] = "merge"
 

@@ -35,7 +35,7 @@ def form_by(make: Making, spec: CompressSpec, *, inputs: CompressInputs, ctx: Ru
         As `run`.
     """
     parent = inputs.checkpoint
-    if read_classes(ctx.store.folder(parent.id)) is not None:
+    if spec.method.type != "merge" and read_classes(ctx.store.folder(parent.id)) is not None:
         raise ModelError("compress.classifier", id=digests.short(parent.id))
     apply(spec, parent, store=ctx.store, progress=ctx.progress)
     check_memory(spec, parent, store=ctx.store)

@@ -198,8 +198,7 @@ def _write_model(job: Job, model: nn.Module, *, method: Method, prepared: Prepar
     """The checkpoint's weights, a classifier's head among them, and its codec; returns how many weights there are."""
     parameters = method.export(model, job.draft.folder)
     if prepared.classes is not None:
-        head = write_classifier(model, job.draft.folder, classes=prepared.classes, pad=codec.pad_id)
-        parameters += head if method.form == "adapter" else 0
+        parameters = write_classifier(model, job.draft.folder, classes=prepared.classes, pad=codec.pad_id)
     codec.save(job.draft.folder)
     return parameters
 

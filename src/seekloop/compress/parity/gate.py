@@ -16,6 +16,7 @@ from seekloop.compress.parity.spec import ParitySpec
 from seekloop.compress.parity.tables import Figures, compare
 from seekloop.model.codec import Codec
 from seekloop.runtime.models import base_of
+from seekloop.runtime.train.classifiers import read_classes
 from seekloop.system import seeds
 from seekloop.system.errors import GateRefused
 from seekloop.system.files import write_whole
@@ -26,7 +27,8 @@ FILE = "parity.json"
 """Beside the weights."""
 
 _kept = 0.98
-"""A form with fewer of its parent's weights had some removed: a tied head and padding account for less."""
+"""A form with fewer of its parent's weights had some removed: a tied head and padding account for less. A classifier's
+file is without the head that writes tokens, which may be half of a small model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,7 @@ class Parity:
         """One line for people."""
         found, least = self.figures, "" if self.figures.complete else "at least "
         return (
-            f"parity with the parent: KL {least}{found.kl:.2g} nats a token over {found.places} places "
+            f"parity with the parent: mean KL {least}{found.kl:.2g} nats over {found.places} places "
             f"({found.lost:.2g} of what the context tells), top-1 agreement {found.top1:.3f}; {self.engine}, "
             f"limits for {self.limits.name}"
         )
@@ -121,7 +123,8 @@ def measure(work: Work, made: Made, *, spec: ParitySpec) -> Parity:
     store, parent = work.ctx.store, work.parent
     seed = seeds.derive(work.ctx.seed, "compress", "parity")
     codec = Codec.open(work.folder)
-    prompts, asked = probes(spec, work.dataset, codec=codec, store=store, seed=seed)
+    classifier = read_classes(store.folder(parent.id)) is not None
+    prompts, asked = probes(spec, work.dataset, codec=codec, store=store, seed=seed, answered=not classifier)
     with work.ctx.progress.task("parity", total=2) as bar:
         with open_parent(parent, store=store) as opened:
             before = opened.all(asked)
@@ -130,8 +133,9 @@ def measure(work: Work, made: Made, *, spec: ParitySpec) -> Parity:
         with open_draft(draft) as opened:
             after = opened.all(asked)
         bar.advance()
-    changed = made.trained_tokens > 0 or made.parameters < _kept * _weights(parent, store=store)
-    limits = limits_of(form=made.form, precision=made.precision, changed=changed, spec=spec)
+    fewer = not classifier and made.parameters < _kept * _weights(parent, store=store)
+    changed = made.trained_tokens > 0 or fewer
+    limits = limits_of(form=made.form, precision=made.precision, changed=changed, classifier=classifier, spec=spec)
     return Parity(figures=compare(before, after), limits=limits, engine=opened.name, prompts=prompts)
 
 

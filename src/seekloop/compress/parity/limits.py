@@ -28,7 +28,7 @@ class Limits:
     why: str = ""
 
 
-def limits_of(*, form: Form, precision: str, changed: bool, spec: ParitySpec) -> Limits:
+def limits_of(*, form: Form, precision: str, changed: bool, spec: ParitySpec, classifier: bool = False) -> Limits:
     """The limits for a form; those that the spec names take the place of the usual ones.
 
     Args:
@@ -36,20 +36,21 @@ def limits_of(*, form: Form, precision: str, changed: bool, spec: ParitySpec) ->
         precision: of its weights, in any case.
         changed: whether weights were removed or trained further.
         spec: of the gate.
+        classifier: whether it gives probabilities of classes.
     """
-    usual = _usual(form, "" if changed else precision.lower(), changed=changed)
+    usual = _usual(form, precision.lower(), special="changed" if changed else "classes" if classifier else None)
     if spec.max_kl is None and spec.max_lost is None:
         return usual
     return replace(usual, max_lost=spec.max_lost, max_kl=spec.max_kl, why="set by the spec")
 
 
-def _usual(form: Form, precision: str, *, changed: bool) -> Limits:
+def _usual(form: Form, precision: str, *, special: str | None) -> Limits:
     fits = (
         name
         for name, entry in _table().items()
         if precision in entry["precisions"] and form in entry.get("forms", (form,))
     )
-    name = "changed" if changed else next(fits, "other")
+    name = special or next(fits, "other")
     entry = {key: value for key, value in _table()[name].items() if key not in ("precisions", "forms")}
     return Limits(name=name, **entry)
 

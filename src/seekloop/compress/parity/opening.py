@@ -30,6 +30,7 @@ from seekloop.runtime.generate.llamacpp import LlamaCpp
 from seekloop.runtime.generate.openvino_start import rounding_of
 from seekloop.runtime.onnx_model import OnnxModel
 from seekloop.runtime.openvino_ir import IrModel
+from seekloop.runtime.train.classifiers import open_head, predict, read_classes
 from seekloop.runtime.weights import open_model
 from seekloop.system import settings
 from seekloop.system.errors import ModelError
@@ -62,7 +63,7 @@ class Teller:
     name: str
     """Engine and version."""
     tell: Callable[[Probe], Array]
-    """Log-probabilities at the places of a probe, [places, width]."""
+    """Log-probabilities at the places of a probe, [places, width]; a classifier's in the shape of `tables.Array`."""
 
     def all(self, probes: Sequence[Probe]) -> Array:
         """The places of all probes, one under the other."""
@@ -89,11 +90,11 @@ def open_parent(checkpoint: Checkpoint, *, store: Store) -> Iterator[Teller]:
     Raises:
         ArtifactError: it, or its base, is not in the store.
     """
-    yield _torch(models.load(checkpoint, store=store))
+    yield _torch(models.load(checkpoint, store=store), folder=store.folder(checkpoint.id))
 
 
 def normalised(logits: Array) -> Array:
-    """Log-probabilities of logits, [places, ids]."""
+    """Log-probabilities of logits, [..., ids]."""
     moved = logits - logits.max(-1, keepdims=True)
     found: Array = moved - np.log(np.exp(moved).sum(-1, keepdims=True))
     return found
@@ -101,14 +102,31 @@ def normalised(logits: Array) -> Array:
 
 @contextlib.contextmanager
 def _full(draft: Drafted) -> Generator[Teller, None, None]:
-    yield _torch(open_model(draft.folder))
+    model = open_model(draft.folder)
+    open_head(model, draft.folder)
+    yield _torch(model, folder=draft.folder)
 
 
-def _torch(model: nn.Module) -> Teller:
+def _torch(model: nn.Module, *, folder: Path) -> Teller:
+    classes = read_classes(folder)
+    if classes is not None:
+        return _classifier(model, several=classes.several)
+
     @torch.inference_mode()
     def tell(probe: Probe) -> Array:
         logits = model(input_ids=torch.tensor([probe.ids]), use_cache=False).logits[0, list(probe.places)]
         return normalised(logits.double().numpy())
+
+    return Teller(f"torch {torch.__version__}", tell)
+
+
+def _classifier(model: nn.Module, *, several: bool) -> Teller:
+    """Asked at the end of a probe: [1, classes]; where a text may have several, [1, classes, it has it or not]."""
+
+    def tell(probe: Probe) -> Array:
+        (scores,) = predict(model, [probe.ids], pad=0)
+        logits = scores.double().numpy()
+        return normalised(np.stack((logits, np.zeros_like(logits)), -1) if several else logits)[None]
 
     return Teller(f"torch {torch.__version__}", tell)
 
@@ -141,7 +159,7 @@ def _gguf(draft: Drafted) -> Generator[Teller, None, None]:
 
 @contextlib.contextmanager
 def _rounded(draft: Drafted) -> Generator[Teller, None, None]:
-    yield _torch(models.open_rounded(draft.folder, form=draft.form))
+    yield _torch(models.open_rounded(draft.folder, form=draft.form), folder=draft.folder)
 
 
 @contextlib.contextmanager

@@ -37,7 +37,7 @@ class Probe:
 
 
 def probes(
-    spec: ParitySpec, dataset: Dataset | None, *, codec: Codec, store: Store, seed: int
+    spec: ParitySpec, dataset: Dataset | None, *, codec: Codec, store: Store, seed: int, answered: bool = True
 ) -> tuple[str, list[Probe]]:
     """The same ones whenever codec, rows and seed are the same.
 
@@ -47,6 +47,7 @@ def probes(
         codec: turns them into ids.
         store: where the dataset is.
         seed: which rows.
+        answered: whether the answers are read too; else the only place is the end of the prompt.
 
     Returns:
         The dataset's id or `BUILT_IN`, and the probes.
@@ -59,14 +60,22 @@ def probes(
     if dataset is not None and dataset.calibration:
         rows = _lowest(read_rows(store.path(dataset.id, "calibration.jsonl")), spec.prompts, seed=seed)
     source = dataset.id if dataset is not None and rows else BUILT_IN
-    return source, [
-        Probe(ids, _places(len(ids), spec.positions)) for ids in _sequences(rows or _built_in()[: spec.prompts], codec)
-    ]
+    asked = rows or _built_in()[: spec.prompts]
+    if answered:
+        return source, [Probe(ids, _places(len(ids), spec.positions)) for ids in _sequences(asked, codec)]
+    return source, [Probe(ids, (len(ids) - 1,)) for ids in _asked(asked, codec)]
 
 
 def _sequences(rows: Iterable[Row], codec: Codec) -> Iterator[tuple[int, ...]]:
     for row in rows:
         yield row_ids(row, codec)[-_longest:]
+
+
+def _asked(rows: Iterable[Row], codec: Codec) -> Iterator[tuple[int, ...]]:
+    for row in rows:
+        messages = row.messages[:-1] if row.messages[-1].role == "assistant" else row.messages
+        ids = codec.text_ids(row.messages[0].content) if row.plain else codec.prompt_ids(messages, tools=row.tools)
+        yield ids[-_longest:]
 
 
 def _lowest(rows: Iterator[Row], count: int, *, seed: int) -> list[Row]:

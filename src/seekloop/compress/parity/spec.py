@@ -16,7 +16,7 @@ class ParitySpec(Spec):
     """Conversations that both read: the dataset's calibration rows where it has any, else built-in ones in Chinese and
     English."""
     positions: int = Field(default=4, ge=1, le=64)
-    """Places in each conversation where the next token is compared."""
+    """Places in each conversation where the next token is compared; a classifier is asked once, at the prompt's end."""
     max_kl: float | None = Field(default=None, gt=0)
     """Largest KL divergence from the parent, in nats, on average over positions; None: what is usual for the precision
     (`compress/parity/limits.yaml`)."""

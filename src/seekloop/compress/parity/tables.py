@@ -1,4 +1,5 @@
-"""Two models' distributions of the next id at the same places, and how far one is from the other."""
+"""Two models' distributions of the next id, or of a classifier's classes, at the same places, and how far one is from
+the other."""
 
 from __future__ import annotations
 
@@ -10,10 +11,18 @@ import numpy.typing as npt
 __all__ = ["Array", "Figures", "compare"]
 
 Array = npt.NDArray[np.float64]
-"""Log-probabilities (nats), [places, ids]; NaN where an engine did not tell an id's."""
+"""Log-probabilities (nats), [places, ids]; NaN where an engine did not tell an id's.
+
+Of a classifier [places, classes]; where a text may have several of them [places, classes, 2], as many distributions of
+having a class or not.
+"""
 
 _least = -1e4
 """An engine that rounds to probability 0 is taken to say so much, in nats."""
+_one = 1.0
+"""Nat. Of two classes that are equally likely the range is nothing; that of a vocabulary is tens of nats."""
+_told = 1e-6
+"""Nats that a context tells, at least: the share of less is one of rounding errors."""
 _nothing = 1e-12
 """Probability that is left to all ids that a form did not tell, at least."""
 
@@ -24,16 +33,17 @@ class Figures:
 
     places: int
     kl: float
-    """Mean of KL(parent || form) over the places, in nats."""
+    """Mean of KL(parent || form) over the places, in nats; of several classes a place the mean of theirs, each that of
+    two Bernoulli distributions."""
     kl_worst: float
-    """At the worst place."""
+    """At the worst place, and class."""
     lost: float
     """`kl` as a share of the mean KL(parent || the parent's average over the places), which is what the parent knows
     from the context alone."""
     top1: float
-    """Share of places where both find the same id likeliest."""
+    """Share of places where both find the same id likeliest, or the same set of classes."""
     difference: float
-    """Largest difference of two log-probabilities, as a share of the range of the parent's."""
+    """Largest difference of two log-probabilities, as a share of the range of the parent's, or of one nat."""
     complete: bool
     """Whether the form told every id; else `kl` is at least so much, and `difference` is that of the ids it told."""
 
@@ -56,14 +66,14 @@ def compare(parent: Array, form: Array) -> Figures:
     kl = np.maximum(kl, 0.0)
     blind = float(_from_average(ours, likely).mean())
     span = ours.max(-1) - ours.min(-1)
-    moved = np.abs(ours - theirs).max(-1) / np.maximum(span, _nothing)
+    moved = np.abs(ours - theirs).max(-1) / np.maximum(span, _one)
     best = np.where(told, form, -np.inf).argmax(-1)
     return Figures(
         places=len(parent),
         kl=float(kl.mean()),
         kl_worst=float(kl.max()),
-        lost=float(kl.mean()) / max(blind, _nothing),
-        top1=float((best == ours.argmax(-1)).mean()),
+        lost=float(kl.mean()) / max(blind, _told),
+        top1=float((best == ours.argmax(-1)).reshape(len(parent), -1).all(-1).mean()),
         difference=float(moved.max()),
         complete=bool(told.all()),
     )

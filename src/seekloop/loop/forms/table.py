@@ -45,7 +45,7 @@ class FormLine:
     difference: tuple[float, float, float] | None
     """Quality minus the parent's and its paired 95 % interval; None: the parent."""
     kl: float
-    """From the parent, nats a token."""
+    """From the parent, a mean in nats."""
     kl_at_least: bool
     """Whether the engine told only the likeliest ids."""
     measured: Mapping[str, Any]

@@ -31,10 +31,10 @@ _words: Mapping[str, tuple[str, str]] = MappingProxyType(
         "parent": ("parent", "来源"),
         "note": (
             "Measured on {cpu}, {cores} cores, each form in a process of its own; {figure} on n = {n} rows, intervals "
-            "paired with the parent; KL in nats a token, ≥ where the engine tells only the likeliest ids; speeds "
+            "paired with the parent; mean KL in nats, ≥ where the engine tells only the likeliest ids; speeds "
             "include reading the prompts.",
             "在 {cpu}（{cores} 核）上测得，每种形式单独一个进程；{figure} 基于 n = {n} 行，区间与来源配对；"
-            "KL 单位为每词元 nats，引擎只给出最可能的词元时为下界（≥）；速度包含读取提示的时间。",
+            "KL 为平均值，单位 nats，引擎只给出最可能的词元时为下界（≥）；速度包含读取提示的时间。",
         ),
         "pick": ("Pick", "选择"),
         "none": (

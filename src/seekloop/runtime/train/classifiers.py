@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -24,6 +25,7 @@ __all__ = [
     "Classes",
     "add_head",
     "class_scores",
+    "copy_head",
     "open_head",
     "predict",
     "prompt_view",
@@ -82,11 +84,9 @@ def open_head(model: nn.Module, folder: Path) -> None:
     classes = read_classes(folder)
     if classes is None:
         return
-    name, key = _weights_of(folder)
-    weight = load_file(folder / name)[key]
     add_head(model, count=len(classes.names), seed=0)
     with torch.no_grad():
-        model.get_parameter(f"{_head}.weight").copy_(weight)
+        model.get_parameter(f"{_head}.weight").copy_(_read_head(folder))
 
 
 def class_scores(model: nn.Module, views: Sequence[View], *, pad: int, sharing: bool = True) -> Tensor:
@@ -113,7 +113,7 @@ def prompt_view(row: str, ids: tuple[int, ...]) -> View:
 
 
 def write_classifier(model: nn.Module, folder: Path, *, classes: Classes, pad: int) -> int:
-    """Turn what a method wrote into `folder` into a classifier; returns how many weights the head has.
+    """Turn what a method wrote into `folder` into a classifier; returns how many weights it has.
 
     Args:
         model: with its head.
@@ -121,10 +121,28 @@ def write_classifier(model: nn.Module, folder: Path, *, classes: Classes, pad: i
         classes: of the head.
         pad: id that the rows of a batch are filled up with, which transformers takes the last token by.
     """
-    weight = model.get_parameter(f"{_head}.weight").detach().contiguous()
+    return _write_head(model.get_parameter(f"{_head}.weight").detach(), folder, classes=classes, pad=pad)
+
+
+def copy_head(origin: Path, folder: Path, *, pad: int) -> int:
+    """Turn the model in `folder` into a classifier with the head of the one in `origin`; else as `write_classifier`."""
+    classes = read_classes(origin)
+    assert classes is not None
+    return _write_head(_read_head(origin), folder, classes=classes, pad=pad)
+
+
+def _read_head(folder: Path) -> Tensor:
+    name, key = _weights_of(folder)
+    with safe_open(folder / name, framework="pt") as file:
+        weight: Tensor = file.get_tensor(key)
+    return weight
+
+
+def _write_head(weight: Tensor, folder: Path, *, classes: Classes, pad: int) -> int:
     name, key = _weights_of(folder)
     weights = {part: value for part, value in load_file(folder / name).items() if part != "lm_head.weight"}
-    save_file({**weights, key: weight}, folder / name, metadata={"format": "pt"})
+    weights[key] = weight.contiguous()
+    save_file(weights, folder / name, metadata={"format": "pt"})
     if key == _adapter_key:
         _change(folder / "adapter_config.json", {"task_type": "SEQ_CLS", "modules_to_save": [_head]})
     else:
@@ -143,7 +161,7 @@ def write_classifier(model: nn.Module, folder: Path, *, classes: Classes, pad: i
         )
         (folder / "generation_config.json").unlink(missing_ok=True)
     (folder / _file).write_text(classes.model_dump_json(indent=1) + "\n", "utf-8")
-    return weight.numel()
+    return sum(value.numel() for value in weights.values())
 
 
 def _weights_of(folder: Path) -> tuple[str, str]:
