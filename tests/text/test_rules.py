@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
@@ -110,3 +111,17 @@ def test_a_scan_that_skips_finds_the_same_at_the_same_places(text: str, cut: int
             at += 1
         assert (found, fast.open_from) == (wanted, slow.open_from)
     assert fast.finish() == slow.finish()
+
+
+def test_a_machine_that_forgets_finds_the_same_and_holds_on_to_nothing() -> None:
+    patterns = [parse(one) for one in ("make ... bomb", "制造...炸弹", "(a|b) b")]
+    forgetful, other = Machine(patterns, most=10), Machine(patterns)
+    drawn = random.Random(1)
+    texts = ["".join(drawn.choices("make bomb制造炸弹 .", k=30)) for _ in range(200)]
+    assert [forgetful.found(text) for text in texts] == [other.found(text) for text in texts]
+    reached, waiting = {id(forgetful.start)}, [forgetful.start]
+    while waiting:
+        new = [state for state in waiting.pop().values() if id(state) not in reached]
+        reached |= set(map(id, new))
+        waiting += new
+    assert len(reached) <= 10

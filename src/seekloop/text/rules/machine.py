@@ -16,8 +16,6 @@ from seekloop.text.rules.syntax import Alt, Chars, Edge, Node, Repeat, Seq, lite
 __all__ = ["Alphabet", "Machine", "State"]
 
 _many = 4
-_kept = 50_000
-"""Subsets that are kept; then all are forgotten and made anew."""
 _stand_in: Mapping[Kind, str] = MappingProxyType({"word": WORD, "wide": WIDE, "gap": GAP})
 
 
@@ -85,14 +83,40 @@ class _Fork:
                     self.named.setdefault(char, []).append(target)
 
 
+class _Taken(dict[int, bool]):
+    """Number of a set of characters -> whether a symbol is one of them."""
+
+    def __init__(self, symbol: str, sets: Sequence[Chars]) -> None:
+        super().__init__()
+        self._symbol, self._sets = symbol, sets
+
+    def __missing__(self, number: int) -> bool:
+        taken = self[number] = self._sets[number].takes(self._symbol)
+        return taken
+
+
+class _Takes(dict[str, _Taken]):
+    """Symbol -> the sets that it is one of."""
+
+    def __init__(self, sets: Sequence[Chars]) -> None:
+        super().__init__()
+        self._sets = sets
+
+    def __missing__(self, symbol: str) -> _Taken:
+        taken = self[symbol] = _Taken(symbol, self._sets)
+        return taken
+
+
 class Machine:
     """The automaton of some patterns.
 
     Args:
         patterns: trees of `syntax.parse`; each ends with an edge, so the character behind a match shows it.
+        most: states that are kept; then all are forgotten and made anew.
     """
 
-    def __init__(self, patterns: Sequence[Node]) -> None:
+    def __init__(self, patterns: Sequence[Node], *, most: int = 50_000) -> None:
+        self._most = most
         self.alphabet = Alphabet(frozenset().union(*map(literals, patterns)) | {" ", "\n"})
         self.width = max((widths(node)[1] for node in patterns), default=0)
         """Folded characters of the longest possible match."""
@@ -106,14 +130,14 @@ class Machine:
         """Number of the pattern that ends here; -1: none does."""
         self._forks: dict[int, _Fork] = {}
         """Choices with many ways, by place: looked into by symbol, not way by way."""
-        self._takes: dict[tuple[int, str], bool] = {}
-        self._closures: dict[int, frozenset[int]] = {}
-        self._starts: dict[tuple[bool, str], frozenset[int]] = {}
         self._chars: list[Chars] = []
+        self._takes = _Takes(self._chars)
+        self._closures: dict[int, frozenset[int]] = {}
+        self._begins: dict[tuple[str, bool], State] = {}
         self._entries = [self._entry(number, node) for number, node in enumerate(patterns)]
         self._restart = frozenset().union(*map(self._closure, self._entries))
         self._known: dict[tuple[frozenset[int], bool, tuple[int, ...]], State] = {}
-        self.start = self._state(frozenset(), word=False, hits=())
+        self.start = self._state(frozenset(), word=False)
         """Before any text."""
 
     def found(self, text: str) -> frozenset[int]:
@@ -148,7 +172,7 @@ class Machine:
         open_ = not (word and kind_of(symbol) == "word")
         moved: dict[int, int] = {}
         for place, since in self._spread(here, open_=open_).items():
-            for target in self._targets(place, symbol):
+            for target in self._targets((place,), symbol):
                 for new in self._closure(target):
                     moved[new] = min(since, moved.get(new, since))
         return moved
@@ -160,59 +184,64 @@ class Machine:
 
     def made(self, state: State, symbol: str) -> State:
         """The state behind `state` and a symbol, made and kept there."""
-        word = kind_of(symbol) == "word"
-        open_ = not (state.word and word)
+        open_ = not (state.word and kind_of(symbol) == "word")
         before = self._past_edges(state.live, open_=open_)
-        live = frozenset(self._moved(before, symbol) | self._begun(open_, symbol))
-        reached = self._state(live, word=word, hits=tuple(sorted(self._ended(before))))
+        targets = self._targets(before, symbol)
+        reached = self._begun(symbol, open_=open_)
+        if targets or len(before) > len(state.live):  # else nothing goes on, as behind most characters
+            live = reached.live.union(*map(self._closure, targets))
+            reached = self._state(live, word=reached.word, hits=tuple(sorted(self._ended(before))))
         state[symbol] = reached
         return reached
 
-    def _state(self, live: frozenset[int], *, word: bool, hits: tuple[int, ...]) -> State:
+    def _state(self, live: frozenset[int], *, word: bool, hits: tuple[int, ...] = ()) -> State:
         key = (live, word, hits)
         if key not in self._known:
-            if len(self._known) >= _kept:
-                for known in self._known.values():
-                    known.clear()
-                self._known.clear()
+            if len(self._known) >= self._most:
+                self._forget()
             self._known[key] = State(self, live=live, word=word, hits=hits)
         return self._known[key]
 
-    def _begun(self, open_: bool, symbol: str) -> frozenset[int]:
-        """Where the patterns that begin with a symbol are after it."""
-        key = (open_, symbol)
-        if key not in self._starts:
-            self._starts[key] = frozenset(self._moved(self._past_edges(self._restart, open_=open_), symbol))
-        return self._starts[key]
+    def _forget(self) -> None:
+        for known in self._known.values():
+            known.clear()
+        self._begins.clear()
+        # What all texts begin at stays known: else it would hold on to what is forgotten next.
+        self._known = {(self.start.live, self.start.word, self.start.hits): self.start}
 
-    def _moved(self, places: Iterable[int], symbol: str) -> set[int]:
+    def _begun(self, symbol: str, *, open_: bool) -> State:
+        """Where the patterns that begin with a symbol are after it."""
+        key = (symbol, open_)
+        if key not in self._begins:
+            targets = self._targets(self._past_edges(self._restart, open_=open_), symbol)
+            live = frozenset().union(*map(self._closure, targets))
+            self._begins[key] = self._state(live, word=kind_of(symbol) == "word")
+        return self._begins[key]
+
+    def _targets(self, places: Iterable[int], symbol: str) -> set[int]:
+        """Where a symbol leads from places. What a new state costs is spent here: no call for any of them."""
+        moves, forks, takes = self._moves, self._forks, self._takes[symbol]
         reached: set[int] = set()
         for place in places:
-            for target in self._targets(place, symbol):
-                reached |= self._closure(target)
+            move = moves[place]
+            if move is not None:
+                if takes[move[0]]:
+                    reached.add(move[1])
+            elif place in forks:
+                fork = forks[place]
+                reached.update(fork.named.get(symbol, ()))
+                reached.update([target for number, target in fork.wide if takes[number]])
         return reached
-
-    def _targets(self, place: int, symbol: str) -> Iterable[int]:
-        """Where a symbol leads from a place."""
-        move = self._moves[place]
-        if move is not None:
-            return (move[1],) if self._taken(move[0], symbol) else ()
-        fork = self._forks.get(place)
-        if fork is None:
-            return ()
-        wide = [target for number, target in fork.wide if self._taken(number, symbol)]
-        return (*fork.named.get(symbol, ()), *wide)
 
     def _past_edges(self, places: frozenset[int], *, open_: bool) -> set[int]:
         """The places, and where edges lead that stand open now."""
         reached = set(places)
-        waiting = list(places) if open_ else []
+        edge = self._edge
+        waiting = [place for place in places if edge[place] >= 0] if open_ else []
         while waiting:
-            target = self._edge[waiting.pop()]
-            if target >= 0:
-                new = self._closure(target) - reached
-                reached |= new
-                waiting += new
+            new = self._closure(edge[waiting.pop()]) - reached
+            reached |= new
+            waiting += [place for place in new if edge[place] >= 0]
         return reached
 
     def _spread(self, places: Mapping[int, int], *, open_: bool) -> dict[int, int]:
@@ -231,13 +260,8 @@ class Machine:
         return reached
 
     def _ended(self, places: Iterable[int]) -> set[int]:
-        return {self._ends[place] for place in places if self._ends[place] >= 0}
-
-    def _taken(self, number: int, symbol: str) -> bool:
-        taken = self._takes.get((number, symbol))
-        if taken is None:
-            taken = self._takes[number, symbol] = self._chars[number].takes(symbol)
-        return taken
+        ends = self._ends
+        return {ends[place] for place in places if ends[place] >= 0}
 
     def _closure(self, place: int) -> frozenset[int]:
         """Where one is at a place without reading anything; choices with many ways stay whole."""
