@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -15,6 +16,8 @@ from pydantic import Field
 from seekloop.artifact.context import RunContext
 from seekloop.artifact.kinds import Checkpoint, Dataset
 from seekloop.artifact.rows import read_rows
+from seekloop.data.spec import DataSpec
+from seekloop.loop.glance import glance
 from seekloop.model import families, published
 from seekloop.model.codec import Codec
 from seekloop.model.devices import Machine
@@ -42,7 +45,9 @@ class Known:
     """The base's config.json, or its published sizes."""
     card: FamilyCard | None = None
     counted: Census | None = None
-    """The dataset's train rows in tokens; None: there is no dataset, or the base's codec is not here."""
+    """The dataset's train rows in tokens, or those of the project's files; None: neither is here, or no codec is."""
+    glanced: Task | None = None
+    """What the project's files teach, where they alone were looked at: no dataset was made yet."""
 
 
 class Wish(Spec):
@@ -62,13 +67,22 @@ class Wish(Spec):
     """Of one device and hour."""
 
 
-def known(source: str, *, ctx: RunContext | None) -> Known:
+def known(source: str, *, ctx: RunContext | None, data: DataSpec | None = None) -> Known:
     """What is known of the base `source`, and of the newest dataset of the project where there is one.
 
     Args:
         source: as in a project's `base`.
         ctx: of the project; None: there is none.
+        data: where there is no dataset, the files that this names are looked at; None: they are not.
     """
+    facts = _made(source, ctx=ctx)
+    if data is None or ctx is None or facts.dataset is not None or facts.config is None:
+        return facts
+    seen = glance(data, vocabulary=int(facts.config.get("vocab_size", 0)), ctx=ctx)
+    return facts if seen is None else dataclasses.replace(facts, counted=seen.counted, glanced=seen.task)
+
+
+def _made(source: str, *, ctx: RunContext | None) -> Known:
     base = None if ctx is None else _base(source, ctx)
     dataset = None if ctx is None else _dataset(ctx)
     if base is None or ctx is None:
@@ -107,6 +121,8 @@ def question(wish: Wish, facts: Known, *, source: str, machine: Machine) -> Ques
         rows = rows or len(counted.rows)
         mean = mean or math.ceil(counted.tokens / len(counted.rows))
         share, longest = counted.labelled / counted.tokens, counted.longest
+        if facts.glanced is not None:
+            assumed.append(f"{rows:,} rows of {mean} tokens: a look at the files, before they are cleaned and split")
     else:
         assumed.append(f"{share:.0%} of the tokens are trained")
     if rows is None:
@@ -120,9 +136,10 @@ def question(wish: Wish, facts: Known, *, source: str, machine: Machine) -> Ques
     if not longest or wish.row_tokens:
         longest = mean * usual["longest"]
         assumed.append(f"the longest row has {longest} tokens")
-    task = wish.task or _task(facts.dataset)
+    task = wish.task or facts.glanced or _task(facts.dataset)
     if wish.task is None:
-        assumed.append(f"the task is {task}" + (", by the answers of the dataset" if facts.dataset else ""))
+        by = ", by the answers of the dataset" if facts.dataset else ", by the answers in the files"
+        assumed.append(f"the task is {task}" + (by if facts.dataset or facts.glanced else ""))
     return Question(
         config=facts.config,
         family=facts.card.name,

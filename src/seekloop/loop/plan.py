@@ -27,7 +27,7 @@ class PlanStep(BaseModel):
     settings: str
     """The keys that matter, as `key value`."""
     memory_mib: float | None = None
-    """Peak memory; None: not known before the data is read and the base is here."""
+    """Peak memory; None: not known before the data is made and the base is here."""
     seconds: float | None = None
     """Wall time on this machine; None: as for memory."""
     formula: str = ""
@@ -37,8 +37,8 @@ class PlanStep(BaseModel):
 def plan(spec: ProjectSpec, known: Known, *, machine: Machine) -> list[PlanStep]:
     """The steps of a first round under `spec`.
 
-    Memory and time of tuning are given once the project's data stage has run and the base model is in the cache: then
-    the tokens are counted with the model's own codec, and the machine's speed is measured for a moment.
+    Memory and time of tuning are by a look at the project's files at first. Once the data stage has run and the base
+    is in the cache, tokens are counted with the model's own codec; the machine's speed is measured for a moment.
 
     Args:
         spec: the project.

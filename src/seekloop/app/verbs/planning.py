@@ -37,7 +37,7 @@ def plan(
         return
     project = Project.open(folder, changes=changes)
     with project.context() as ctx:
-        facts = known(project.spec.base, ctx=ctx)
+        facts = known(project.spec.base, ctx=ctx, data=project.spec.data)
         here = local_machine()
         steps = make_plan(project.spec, facts, machine=here)
         measured = _probe(project.spec, facts, ctx=ctx) if probed else None
