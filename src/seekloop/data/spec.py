@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -169,6 +170,13 @@ class SplitSpec(Spec):
     shares hold on average."""
     similarity: Similarity = 0.9
     """Prompts at least this much alike stay in one split."""
+
+    def shares(self, fixed: Container[str]) -> dict[str, float]:
+        """What is drawn for each held-out split; none for one that sources fix."""
+        return {
+            "test": 0.0 if "test" in fixed else self.test,
+            "validation": 0.0 if "validation" in fixed else self.validation,
+        }
 
     @model_validator(mode="after")
     def _leaves_some(self) -> Self:

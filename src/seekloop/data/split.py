@@ -103,10 +103,7 @@ class Sorter:
         """
         groups = self._groups()
         fixed: set[str] = {split for group in groups for split in group.fixed}
-        shares = {
-            "test": 0.0 if "test" in fixed else self.spec.test,
-            "validation": 0.0 if "validation" in fixed else self.spec.validation,
-        }
+        shares = self.spec.shares(fixed)
         own = {row: split for row, _, split, _ in self._rows if split is not None}
         strata: defaultdict[str | None, list[_Group]] = defaultdict(list)
         result: dict[str, Split] = {}

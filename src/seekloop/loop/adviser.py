@@ -136,10 +136,10 @@ def question(wish: Wish, facts: Known, *, source: str, machine: Machine) -> Ques
     if not longest or wish.row_tokens:
         longest = mean * usual["longest"]
         assumed.append(f"the longest row has {longest} tokens")
-    task = wish.task or facts.glanced or _task(facts.dataset)
-    if wish.task is None:
-        by = ", by the answers of the dataset" if facts.dataset else ", by the answers in the files"
-        assumed.append(f"the task is {task}" + (by if facts.dataset or facts.glanced else ""))
+    task = wish.task
+    if task is None:
+        task, by = _task(facts)
+        assumed.append(f"the task is {task}{by}")
     return Question(
         config=facts.config,
         family=facts.card.name,
@@ -175,8 +175,13 @@ def _size_unknown(source: str) -> ModelError:
     return ModelError("model.unknown_architecture", kind=source, known=", ".join(published.names()))
 
 
-def _task(dataset: Dataset | None) -> Task:
-    return "classify" if dataset is not None and dataset.answer == "label" else "chat"
+def _task(facts: Known) -> tuple[Task, str]:
+    """What the rows teach, and by what that is told."""
+    if facts.glanced is not None:
+        return facts.glanced, ", by the answers in the files"
+    if facts.dataset is None:
+        return "chat", ""
+    return "classify" if facts.dataset.answer == "label" else "chat", ", by the answers of the dataset"
 
 
 def _sizes(source: str) -> Mapping[str, Any] | None:

@@ -6,7 +6,7 @@ import dataclasses
 import random
 import tempfile
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from seekloop.data.compose import choose_answer, compose
 from seekloop.data.read.corpus import ROWS, read_corpus
 from seekloop.data.read.files import locate
 from seekloop.data.spec import DataSpec
+from seekloop.data.survey import survey
 from seekloop.system.errors import SeekloopError
 from seekloop.tune.advise import Task, rules
 from seekloop.tune.forecast import Census
@@ -59,11 +60,12 @@ def glance(spec: DataSpec, *, vocabulary: int, ctx: RunContext) -> Glance | None
             corpus = read_corpus(spec.sources, ctx=here, spec=spec.read)
         except SeekloopError:
             return None
-        rows = [row for row in read_rows(here.store.path(corpus.id, ROWS)) if row.dropped is None]
-    labelled, answered = (sum(map(told, rows)) for told in (_has_label, _has_answer))
-    answer = choose_answer(spec.compose, rows=len(rows), labelled=labelled, answered=answered)
+        path = here.store.path(corpus.id, ROWS)
+        seen = survey(path, None)
+        train = _train(read_rows(path), spec.split.shares(seen.fixed), seed=ctx.seed)
+    answer = choose_answer(spec.compose, rows=seen.rows, labelled=seen.labelled, answered=seen.answered)
     rates = _rates(vocabulary)
-    lengths = [_lengths(compose(row, spec.compose, answer=answer), rates) for row in _train(rows, spec, seed=ctx.seed)]
+    lengths = [_lengths(compose(row, spec.compose, answer=answer), rates) for row in train]
     if not lengths:
         return None
     counted = Census(rows=tuple((length,) for length in lengths), prefix=0)
@@ -74,21 +76,10 @@ def _bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
 
 
-def _has_label(row: Row) -> bool:
-    return row.label is not None
-
-
-def _has_answer(row: Row) -> bool:
-    return any(message.role == "assistant" for message in row.messages)
-
-
-def _train(rows: Sequence[Row], spec: DataSpec, *, seed: int) -> list[Row]:
+def _train(rows: Iterable[Row], shares: Mapping[str, float], *, seed: int) -> list[Row]:
     """About as many rows as the split leaves, drawn: files are often sorted."""
-    fixed = {row.meta.get("split") for row in rows}
-    own = [row for row in rows if row.meta.get("split") in (None, "train")]
-    shares = {"validation": spec.split.validation, "test": spec.split.test}
-    left = 1 - sum(share for name, share in shares.items() if name not in fixed)
-    return random.Random(seed).sample(own, round(left * len(own)))
+    own = [row for row in rows if row.dropped is None and row.meta.get("split") in (None, "train")]
+    return random.Random(seed).sample(own, round((1 - sum(shares.values())) * len(own)))
 
 
 def _rates(vocabulary: int) -> tuple[float, float]:

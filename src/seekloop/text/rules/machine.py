@@ -95,18 +95,6 @@ class _Taken(dict[int, bool]):
         return taken
 
 
-class _Takes(dict[str, _Taken]):
-    """Symbol -> the sets that it is one of."""
-
-    def __init__(self, sets: Sequence[Chars]) -> None:
-        super().__init__()
-        self._sets = sets
-
-    def __missing__(self, symbol: str) -> _Taken:
-        taken = self[symbol] = _Taken(symbol, self._sets)
-        return taken
-
-
 class Machine:
     """The automaton of some patterns.
 
@@ -131,7 +119,7 @@ class Machine:
         self._forks: dict[int, _Fork] = {}
         """Choices with many ways, by place: looked into by symbol, not way by way."""
         self._chars: list[Chars] = []
-        self._takes = _Takes(self._chars)
+        self._takes: dict[str, _Taken] = {}
         self._closures: dict[int, frozenset[int]] = {}
         self._begins: dict[tuple[str, bool], State] = {}
         self._entries = [self._entry(number, node) for number, node in enumerate(patterns)]
@@ -220,6 +208,8 @@ class Machine:
 
     def _targets(self, places: Iterable[int], symbol: str) -> set[int]:
         """Where a symbol leads from places. What a new state costs is spent here: no call for any of them."""
+        if symbol not in self._takes:
+            self._takes[symbol] = _Taken(symbol, self._chars)
         moves, forks, takes = self._moves, self._forks, self._takes[symbol]
         reached: set[int] = set()
         for place in places:
